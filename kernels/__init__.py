@@ -1,0 +1,1 @@
+"""Tensors in, tensors out: the operations a StarCoder2 step is made of."""
