@@ -1,0 +1,52 @@
+"""The operations of a StarCoder2 step in plain PyTorch: the oracle of every faster kernel, and the CPU path.
+
+Knows nothing of layers, caches or requests: tensors in, tensors out.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def rotary_table(positions: Tensor, head_dim: int, theta: float, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Cosines and sines of rotary embedding, each [tokens, head_dim], computed in float32 (RoFormer, section 3.4.2)."""
+    frequencies = theta ** (-torch.arange(0, head_dim, 2, device=positions.device, dtype=torch.float32) / head_dim)
+    angles = positions.to(torch.float32)[:, None] * frequencies[None, :]
+    angles = torch.cat((angles, angles), dim=-1)  # NeoX layout: halves, not pairs
+    return angles.cos().to(dtype), angles.sin().to(dtype)
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Apply rotary embedding to x: [batch, heads, tokens, head_dim]."""
+    first, second = x.chunk(2, dim=-1)
+    return x * cos + torch.cat((-second, first), dim=-1) * sin
+
+
+def window_mask(queries: int, keys: int, window: int | None, device: torch.device) -> Tensor:
+    """True where a query may look: [queries, keys]; the queries are the last of the `keys` positions.
+
+    A query sees at most `window` keys, itself included.
+    """
+    query = torch.arange(keys - queries, keys, device=device)[:, None]
+    key = torch.arange(keys, device=device)[None, :]
+    visible = key <= query
+    return visible if window is None else visible & (key > query - window)
+
+
+def attention(query: Tensor, key: Tensor, value: Tensor, window: int | None) -> Tensor:
+    """Causal sliding-window attention with grouped queries, scaled by head_dim ** -0.5.
+
+    query: [batch, heads, queries, head_dim]; key, value: [batch, kv_heads, keys, head_dim], heads a multiple of
+    kv_heads. The queries are the last `queries` of the `keys` positions. Returns query's shape.
+    """
+    queries, keys = query.shape[2], key.shape[2]
+    if window is not None and keys > window + queries - 1:  # nothing left of the first query's window is visible
+        key, value = key[:, :, keys - window - queries + 1 :], value[:, :, keys - window - queries + 1 :]
+        keys = key.shape[2]
+    grouped = query.shape[1] != key.shape[1]
+    if queries == keys and (window is None or keys <= window):
+        return F.scaled_dot_product_attention(query, key, value, is_causal=True, enable_gqa=grouped)
+    if queries == 1:  # the slice above already is its window
+        return F.scaled_dot_product_attention(query, key, value, enable_gqa=grouped)
+    mask = window_mask(queries, keys, window, query.device)
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, enable_gqa=grouped)

@@ -1,0 +1,109 @@
+"""StarCoder2 in PyTorch: grouped-query attention, rotary positions, a sliding window, LayerNorm and biases throughout.
+
+Source: arXiv 2402.19173, and equality with transformers' Starcoder2ForCausalLM (tests/runtime/test_equality.py).
+Parameter names are those of the published checkpoints, so weights load by name.
+"""
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch.nn.functional as F
+from torch import Tensor, arange, nn
+
+from sc2lsp.kernels.reference import attention, rotary_table, rotate
+
+from .config import ModelConfig
+from .kv_cache import KVCache
+
+
+def linear(layer: nn.Linear, x: Tensor) -> Tensor:
+    return F.linear(x, layer.weight, layer.bias)
+
+
+def layer_norm(layer: nn.LayerNorm, x: Tensor) -> Tensor:
+    return F.layer_norm(x, layer.normalized_shape, layer.weight, layer.bias, layer.eps)
+
+
+class Attention(nn.Module):
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        width, kv_width = config.hidden_size, config.num_kv_heads * config.head_dim
+        self.config = config
+        self.q_proj = nn.Linear(width, width, bias=config.bias)
+        self.k_proj = nn.Linear(width, kv_width, bias=config.bias)
+        self.v_proj = nn.Linear(width, kv_width, bias=config.bias)
+        self.o_proj = nn.Linear(width, width, bias=config.bias)
+
+    def forward(self, x: Tensor, rope: tuple[Tensor, Tensor], cache: KVCache | None, layer: int) -> Tensor:
+        query, key, value = (self._heads(linear(p, x)) for p in (self.q_proj, self.k_proj, self.v_proj))
+        query, key = rotate(query, *rope), rotate(key, *rope)
+        if cache is not None:
+            key, value = cache.write(layer, key, value)
+        mixed = attention(query, key, value, self.config.window)
+        return linear(self.o_proj, mixed.transpose(1, 2).flatten(2))
+
+    def _heads(self, x: Tensor) -> Tensor:
+        batch, tokens, _ = x.shape
+        return x.view(batch, tokens, -1, self.config.head_dim).transpose(1, 2)  # [batch, heads, tokens, head_dim]
+
+
+class FeedForward(nn.Module):
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.gelu = config.gelu
+        self.c_fc = nn.Linear(config.hidden_size, config.intermediate_size, bias=config.bias)
+        self.c_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=config.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return linear(self.c_proj, F.gelu(linear(self.c_fc, x), approximate=self.gelu))
+
+
+class Block(nn.Module):
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.self_attn = Attention(config)
+        self.mlp = FeedForward(config)
+        self.input_layernorm = nn.LayerNorm(config.hidden_size, eps=config.norm_eps)
+        self.post_attention_layernorm = nn.LayerNorm(config.hidden_size, eps=config.norm_eps)
+
+    def forward(self, x: Tensor, rope: tuple[Tensor, Tensor], cache: KVCache | None, layer: int) -> Tensor:
+        x = x + self.self_attn.forward(layer_norm(self.input_layernorm, x), rope, cache, layer)
+        return x + self.mlp.forward(layer_norm(self.post_attention_layernorm, x))
+
+
+class Trunk(nn.Module):
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.layers = nn.ModuleList(Block(config) for _ in range(config.num_layers))
+        self.norm = nn.LayerNorm(config.hidden_size, eps=config.norm_eps)
+
+
+class StarCoder2(nn.Module):
+    """The whole network. `lm_head` shares the embedding's weight where the checkpoint ties them."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.model = Trunk(config)
+        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        if config.tied_head:
+            self.lm_head.weight = self.model.embed_tokens.weight
+
+    def hidden(self, tokens: Tensor, cache: KVCache | None = None) -> Tensor:
+        """[batch, new] token ids -> [batch, new, hidden_size], after the final norm.
+
+        With a cache (batch 1) the tokens continue it: positions start at its length, and their keys and values are
+        written behind it; the caller commits them.
+        """
+        start = 0 if cache is None else len(cache.tokens)
+        x = F.embedding(tokens, self.model.embed_tokens.weight)
+        positions = arange(start, start + tokens.shape[1], device=tokens.device)
+        rope = rotary_table(positions, self.config.head_dim, self.config.rope_theta, x.dtype)
+        for layer, block in enumerate(cast(Sequence[Block], self.model.layers)):
+            x = block.forward(x, rope, cache, layer)
+        return layer_norm(self.model.norm, x)
+
+    def forward(self, tokens: Tensor, cache: KVCache | None = None) -> Tensor:
+        """[batch, new] token ids -> [batch, new, vocab_size] logits."""
+        return linear(self.lm_head, self.hidden(tokens, cache))

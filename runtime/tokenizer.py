@@ -1,0 +1,84 @@
+"""Text <-> token ids, with control tokens reachable by name only.
+
+A tokenizer file turns text that spells `<fim_middle>` into the control id by default; this one never does. The flag
+that prevents it is lost when a tokenizer is saved, copied or pickled, so it is set and checked at every construction.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import tokenizers
+
+from .errors import ModelError
+
+END_OF_TEXT = "<|endoftext|>"
+FIM_PREFIX, FIM_MIDDLE, FIM_SUFFIX, FIM_PAD = "<fim_prefix>", "<fim_middle>", "<fim_suffix>", "<fim_pad>"
+REPO_NAME, FILE_SEP = "<repo_name>", "<file_sep>"
+# The first seven of StarCoder2's 38 control tokens (special_tokens_map.json of bigcode/starcoder2-15b): what a
+# completion prompt is made of. Ids are looked up by these names, never assumed.
+REQUIRED = (END_OF_TEXT, FIM_PREFIX, FIM_MIDDLE, FIM_SUFFIX, FIM_PAD, REPO_NAME, FILE_SEP)
+
+
+class Tokenizer:
+    """A `tokenizer.json`, made safe for text that users wrote. Immutable after construction, usable on any thread."""
+
+    def __init__(self, json: bytes) -> None:
+        """Raises ModelError where the file is no tokenizer, or lacks a control token of REQUIRED."""
+        try:
+            self._tokenizer = tokenizers.Tokenizer.from_str(json.decode("utf-8"))
+        except Exception as wrong:  # noqa: BLE001 - the library raises bare Exception; translated at this edge
+            raise ModelError(f"tokenizer.json cannot be read: {wrong}") from None
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self._tokenizer.encode_special_tokens = True
+        self.sha256 = hashlib.sha256(json).hexdigest()
+        self.control = self._control_tokens()
+        self.control_ids = frozenset(self.control.values())
+        self._check()
+
+    @classmethod
+    def read(cls, path: Path) -> "Tokenizer":
+        """Raises ModelError."""
+        try:
+            return cls(path.read_bytes())
+        except FileNotFoundError:
+            raise ModelError(f"{path.parent} has no tokenizer.json") from None
+        except OSError as wrong:
+            raise ModelError(f"{path} cannot be read: {wrong}") from None
+
+    @property
+    def vocab_size(self) -> int:
+        return self._tokenizer.get_vocab_size(with_added_tokens=True)
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of plain text; whatever the text spells, no control id. Lone surrogates become U+FFFD."""
+        return self._tokenizer.encode(_valid(text), add_special_tokens=False).ids
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """`encode` of many texts, on all cores."""
+        encodings = self._tokenizer.encode_batch_fast([_valid(text) for text in texts], add_special_tokens=False)
+        return [encoding.ids for encoding in encodings]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of ids; control ids are spelled out, a broken UTF-8 sequence becomes U+FFFD."""
+        return self._tokenizer.decode(list(ids), skip_special_tokens=False)
+
+    def _control_tokens(self) -> dict[str, int]:
+        added = self._tokenizer.get_added_tokens_decoder()
+        return {token.content: id for id, token in added.items() if token.special}
+
+    def _check(self) -> None:
+        missing = [name for name in REQUIRED if name not in self.control]
+        if missing:
+            raise ModelError(f"tokenizer.json lacks {', '.join(missing)}: not a StarCoder2 tokenizer")
+        if not self.control_ids.isdisjoint(self.encode("".join(self.control))):
+            raise ModelError("this version of `tokenizers` turns text into control tokens; install tokenizers>=0.22")
+
+
+def _valid(text: str) -> str:
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if _has_surrogate(text) else text
+
+
+def _has_surrogate(text: str) -> bool:
+    return not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text)
