@@ -23,6 +23,10 @@ class KVCache:
     def capacity(self) -> int:
         return self._keys.shape[3]
 
+    @property
+    def nbytes(self) -> int:
+        return self._keys.nbytes + self._values.nbytes
+
     def reuse(self, prompt: tuple[int, ...]) -> int:
         """Keep the longest common prefix with `prompt`, but leave at least its last token to compute; its length."""
         limit = min(len(self.tokens), len(prompt) - 1)

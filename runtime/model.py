@@ -106,4 +106,8 @@ class StarCoder2(nn.Module):
 
     def forward(self, tokens: Tensor, cache: KVCache | None = None) -> Tensor:
         """[batch, new] token ids -> [batch, new, vocab_size] logits."""
-        return linear(self.lm_head, self.hidden(tokens, cache))
+        return self.head(self.hidden(tokens, cache))
+
+    def head(self, hidden: Tensor) -> Tensor:
+        """[..., hidden_size] -> [..., vocab_size] logits."""
+        return linear(self.lm_head, hidden)

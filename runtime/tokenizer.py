@@ -6,7 +6,6 @@ that prevents it is lost when a tokenizer is saved, copied or pickled, so it is 
 
 import hashlib
 from collections.abc import Sequence
-from pathlib import Path
 
 import tokenizers
 
@@ -36,16 +35,6 @@ class Tokenizer:
         self.control = self._control_tokens()
         self.control_ids = frozenset(self.control.values())
         self._check()
-
-    @classmethod
-    def read(cls, path: Path) -> "Tokenizer":
-        """Raises ModelError."""
-        try:
-            return cls(path.read_bytes())
-        except FileNotFoundError:
-            raise ModelError(f"{path.parent} has no tokenizer.json") from None
-        except OSError as wrong:
-            raise ModelError(f"{path} cannot be read: {wrong}") from None
 
     @property
     def vocab_size(self) -> int:

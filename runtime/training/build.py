@@ -53,8 +53,6 @@ class Plan:
             "norm_epsilon": 1e-5,
             "use_bias": True,
             "tie_word_embeddings": True,
-            "bos_token_id": 0,
-            "eos_token_id": 0,
             "torch_dtype": "float16",
         }
 
@@ -87,4 +85,4 @@ def _tokenizer(plan: Plan, files: Sequence[SourceFile], path: Path) -> Tokenizer
     if not path.exists():
         chosen = random.Random(plan.seed).sample(range(len(files)), min(_TOKENIZER_FILES, len(files)))
         path.write_bytes(train_tokenizer((files[i].text for i in sorted(chosen)), plan.vocab_size))
-    return Tokenizer.read(path)
+    return Tokenizer(path.read_bytes())

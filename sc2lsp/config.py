@@ -1,0 +1,103 @@
+"""Config: validated once, layered by trust.
+
+Defaults, then the user's file, then the editor's settings, then the environment, then the command line. A workspace's
+own `.sc2lsp.toml` may only tighten: exclude more, lower the budget, turn languages off.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from platformdirs import user_config_path
+
+WORKSPACE_FILE = ".sc2lsp.toml"
+ENVIRONMENT = {"SC2LSP_MODEL": "model", "SC2LSP_ENDPOINT": "endpoint", "SC2LSP_TOKEN": "token"}
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
+
+
+class ConfigError(Exception):
+    """A setting cannot be used; the message names it and says what would do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Every setting of sc2lsp. Times in seconds, budgets in tokens."""
+
+    model: str = "embedded"  # "embedded", a folder, or a hub id
+    endpoint: str = ""  # a runtime somewhere else: unix:/path or tcp://127.0.0.1:port; empty starts a local one
+    token: str = ""  # for a tcp endpoint
+    order: Literal["spm", "psm"] = "spm"
+    budget: Positive = 2048  # tokens of a whole prompt; a model with a shorter context lowers it
+    max_tokens: Positive = 48  # tokens of a completion
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] = 0.0
+    timeout: Seconds = 10.0  # for one completion, once the model is loaded
+    load_timeout: Seconds = 600.0  # for starting a runtime and loading its model
+    idle_timeout: Seconds = 1800.0  # a local runtime ends after so long without a client
+    exclude: tuple[str, ...] = ()  # gitignore patterns, beside what the ignore files say
+    languages_off: tuple[str, ...] = ()
+
+
+# What a workspace's own file may name; everything else belongs to the user alone.
+TIGHTENING = frozenset({"exclude", "budget", "languages_off"})
+
+
+def load(
+    editor: Mapping[str, Any] | None = None,
+    command_line: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+    user_file: Path | None = None,
+) -> Config:
+    """The user's configuration, without any workspace's. Raises ConfigError."""
+    environment = os.environ if environment is None else environment
+    path = user_file or Path(environment.get("SC2LSP_CONFIG", "") or user_config_path("sc2lsp") / "config.toml")
+    config = _layer(Config(), _read(path), str(path))
+    config = _layer(config, dict(editor or {}), "the editor's settings")
+    from_environment = {field: environment[name] for name, field in ENVIRONMENT.items() if environment.get(name)}
+    config = _layer(config, from_environment, "the environment")
+    return _layer(config, {k: v for k, v in (command_line or {}).items() if v is not None}, "the command line")
+
+
+def tighten(config: Config, root: Path) -> Config:
+    """`config` for the workspace at `root`: its own file may add exclusions, lower the budget, turn languages off.
+
+    Raises ConfigError when the file is unreadable or asks for anything else.
+    """
+    path = root / WORKSPACE_FILE
+    values = _read(path)
+    forbidden = sorted(values.keys() - TIGHTENING)
+    if forbidden:
+        raise ConfigError(f"{path} may not set {', '.join(forbidden)}: only the user's own configuration may")
+    asked = _layer(Config(), values, str(path))
+    return replace(
+        config,
+        exclude=(*config.exclude, *asked.exclude),
+        languages_off=(*config.languages_off, *asked.languages_off),
+        budget=min(config.budget, asked.budget) if "budget" in values else config.budget,
+    )
+
+
+def _layer(config: Config, values: dict[str, Any], source: str) -> Config:
+    known = asdict(config)
+    unknown = sorted(values.keys() - known.keys())
+    if unknown:
+        raise ConfigError(f"{source}: unknown setting {unknown[0]!r}; known are {', '.join(sorted(known))}")
+    try:
+        return msgspec.convert(known | values, Config)
+    except msgspec.ValidationError as wrong:
+        raise ConfigError(f"{source}: {wrong}") from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A TOML file's table, empty where there is no file."""
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as wrong:
+        raise ConfigError(f"{path} cannot be read: {wrong}") from None
