@@ -7,7 +7,7 @@ import asyncio
 import hashlib
 import itertools
 from collections.abc import AsyncGenerator, Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
@@ -18,8 +18,6 @@ from .api import Chunk, ModelFacts, Request, RequestRefused, SamplingParams
 OPEN_TIMEOUT = 5.0  # seconds for connection, handshake and the server's first two frames
 PING_INTERVAL, PING_TIMEOUT = 5.0, 20.0  # a half-open connection ends after their sum; a busy server lives on
 CLOSE_TIMEOUT = 1.0
-
-Opening = TypeVar("Opening", wire.Hello, wire.Status)
 
 
 class ConnectionLost(Exception):
@@ -32,6 +30,10 @@ class RuntimeFailed(Exception):
 
 class RuntimeTimeout(TimeoutError):
     """The runtime did not answer in time; the connection stays usable."""
+
+
+Answer = Chunk | RequestRefused | ConnectionLost
+Opening = TypeVar("Opening", wire.Hello, wire.Status)
 
 
 class RuntimeClient:
@@ -53,7 +55,7 @@ class RuntimeClient:
         self.status = status
         self.lost: ConnectionLost | None = None
         self._settled = asyncio.Event()  # ready, failed or lost
-        self._answers: dict[int, asyncio.Queue[Chunk | RequestRefused | ConnectionLost]] = {}
+        self._answers: dict[int, asyncio.Queue[Answer]] = {}
         self._tokenizers: set[asyncio.Future[bytes]] = set()
         self._cancels: set[asyncio.Task[None]] = set()
         self._take_status(status)
@@ -117,9 +119,9 @@ class RuntimeClient:
         first_chunk_within: float = 30.0,
         next_chunk_within: float = 10.0,
     ) -> AsyncGenerator[Chunk, None]:
-        """Stream one completion; closing the generator early cancels the request in the runtime. Deadlines in seconds.
+        """Stream one completion; leaving the stream early cancels it in the runtime. Deadlines in seconds.
 
-        Raises RequestRefused, RuntimeTimeout or ConnectionLost.
+        Nothing is sent before the first step. Raises RequestRefused, RuntimeTimeout or ConnectionLost.
         """
         id = next(self._ids)
         answers = self._answers[id] = asyncio.Queue()
@@ -230,10 +232,11 @@ class _Direct(connect):
 
 async def _open(url: str, token: str | None) -> ClientConnection:
     scheme, _, rest = url.partition(":")
+    local: dict[str, Any] = {}
     if scheme == "unix":
         uri, local = "ws://localhost", {"unix": True, "path": rest}
     elif scheme in ("tcp", "wss"):
-        uri, local = f"{'ws' if scheme == 'tcp' else 'wss'}:{rest.rstrip('/')}", {}
+        uri = f"{'ws' if scheme == 'tcp' else 'wss'}:{rest.rstrip('/')}"
     else:
         raise InvalidURI(url, "give unix:/PATH, tcp://HOST:PORT or wss://HOST")
     return await _Direct(
@@ -257,9 +260,7 @@ def _expect(cls: type[Opening], data: bytes | str) -> Opening:
     return frame
 
 
-async def _next(
-    answers: asyncio.Queue[Chunk | RequestRefused | ConnectionLost], within: float
-) -> Chunk | RequestRefused | ConnectionLost:
+async def _next(answers: asyncio.Queue[Answer], within: float) -> Answer:
     try:
         async with asyncio.timeout(within):
             return await answers.get()

@@ -59,7 +59,7 @@ class Engine:
         """
         device = _device()
         progress("locating the model", 0.0)
-        folder = weights.locate(model)
+        folder = weights.fetch(model)
         self.tokenizer_json, self._tokenizer = _tokenizer(folder)
         config = read_config(folder)
         parameters = weights.parameter_count(config)

@@ -16,37 +16,29 @@ from torch import Tensor
 
 from .config import ModelConfig, read_config
 from .errors import ModelError
+from .locate import EMBEDDED, model_folder
 from .model import StarCoder2
 
-EMBEDDED = "embedded"  # the name of the built-in model
 HUB_FILES = ["config.json", "tokenizer.json", "*.safetensors", "*.safetensors.index.json"]
 
 
-def locate(model: str) -> Path:
-    """The folder of `model`: "embedded", a local folder, or a hub id `owner/name` (downloaded on first use).
+def fetch(model: str) -> Path:
+    """The folder of `model`: "embedded", a local folder, or a hub id `owner/name`, downloaded on first use.
 
     Raises ModelError.
     """
-    if model == EMBEDDED:
-        return Path(__file__).parent / "embedded"
-    path = Path(model).expanduser()
-    if path.is_dir():
-        return path
-    if path.is_absolute() or model.startswith((".", "~")) or model.count("/") != 1:
-        raise ModelError(
-            f"no such model folder: {model}; give a folder, a hub id like bigcode/starcoder2-3b, or embedded"
-        )
+    folder = model_folder(model)
+    if folder is not None:
+        return folder
+    if Path(model).is_absolute() or model.startswith((".", "~")) or model.count("/") != 1:
+        raise ModelError(f"no such model: {model}; give a folder, a hub id like bigcode/starcoder2-3b, or {EMBEDDED}")
     try:
         return Path(snapshot_download(model, allow_patterns=HUB_FILES))
     except LocalEntryNotFoundError:
-        raise ModelError(
-            f"{model} is not in the local cache and the hub cannot be reached; check the network"
-        ) from None
+        raise ModelError(f"{model} is not in the local cache, and the hub cannot be reached") from None
     except (HfHubHTTPError, HFValidationError, OSError) as wrong:
         reason = str(wrong).splitlines()[0]
-        raise ModelError(
-            f"{model} cannot be downloaded: {reason}; is the id right, and its licence accepted?"
-        ) from None
+        raise ModelError(f"{model} cannot be downloaded ({reason}); is its licence accepted?") from None
 
 
 def load(folder: Path, dtype: torch.dtype, device: torch.device) -> StarCoder2:

@@ -7,12 +7,8 @@ Both directions distrust their peer: whatever the bytes, decoding returns a type
 nothing of sockets, and whether a well-formed request makes sense is for the server to judge.
 """
 
-import os
-import stat
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, NoReturn, TypeVar, cast
 
 import msgpack
@@ -116,14 +112,6 @@ def decode_from_client(data: bytes | str) -> FromClient:
 def decode_from_server(data: bytes | str) -> FromServer:
     """Raises WireError."""
     return _decode(data, MAX_TO_CLIENT, FROM_SERVER)
-
-
-def is_private(folder: Path) -> bool:
-    """Whether only this user can enter `folder`: then only this user can be at either end of a Unix socket in it."""
-    info = folder.lstat()
-    if sys.platform == "win32":
-        return stat.S_ISDIR(info.st_mode)
-    return stat.S_ISDIR(info.st_mode) and info.st_uid == os.getuid() and not info.st_mode & 0o077
 
 
 def _decode(data: bytes | str, limit: int, types: Mapping[str, type[Frame]]) -> Frame:

@@ -1,24 +1,251 @@
-"""The command line: arguments in, one call each, errors as one line."""
+"""The command line: arguments in, one call each, errors as one line on standard error.
 
+Exit status 0, or 1 with a line that says what to do, or 2 for wrong usage. Every command imports what it needs when it
+runs, so that the language server starts without what only others use.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from sc2lsp import __version__
 
-@click.group()
-def main() -> None:
-    """Inline code completion with StarCoder2."""
+if TYPE_CHECKING:
+    from sc2lsp.config import Config
+
+_PATH = click.Path(path_type=Path)
+_root = click.option("--root", type=_PATH, help="The workspace; by default the nearest project root.")
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_batch = click.option("--batch", is_flag=True, help="Queries as JSON lines on standard input, answers in order.")
+_model = click.option("--model", help='"embedded", a folder, or a hub id such as bigcode/starcoder2-3b.')
+
+
+class _Commands(click.Group):
+    """Turns the errors that users can mend into one line and exit status 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise click.exceptions.Exit(130) from None
+        except _mendable() as failure:
+            click.echo(f"sc2lsp: {' '.join(str(failure).split())}", err=True)
+            raise click.exceptions.Exit(1) from None
+
+
+def _mendable() -> tuple[type[Exception], ...]:
+    """Imported only when something was raised."""
+    from sc2lsp.backend import BackendError
+    from sc2lsp.config import ConfigError
+    from sc2lsp.corpus import CorpusError
+    from sc2lsp.daemon import DaemonError
+    from sc2lsp.headless import InputError
+    from sc2lsp.runtime.errors import ModelError
+    from sc2lsp.runtime.listen import ListenError
+
+    return BackendError, ConfigError, CorpusError, DaemonError, InputError, ModelError, ListenError
+
+
+@click.group(cls=_Commands, invoke_without_command=True)
+@click.version_option(__version__)
+@click.option("--stdio", is_flag=True, help="Speak LSP on standard input and output (the default).")
+@click.option("--clientProcessId", "client_process_id", type=int, help="End when this process has ended.")
+@click.pass_context
+def main(ctx: click.Context, stdio: bool, client_process_id: int | None) -> None:
+    """Inline code completion with StarCoder2: without a command, a language server on standard input and output."""
+    if ctx.invoked_subcommand is None:
+        from sc2lsp.server import create_server
+
+        server = create_server({})
+        server.process_id = client_process_id
+        ctx.exit(server.serve())
 
 
 @main.command()
-@click.argument("recipe", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the checkpoint.")
-@click.option("--cache", type=click.Path(path_type=Path), default=Path("train/sources"), help="Folder for the sources.")
+@click.argument("place", metavar="PATH:LINE:COL", required=False)
+@_root
+@_as_json
+@_batch
+@_model
+@click.option("--explain", is_flag=True, help="Show the chosen context, the text in place, the timings.")
+def complete(
+    place: str | None, root: Path | None, as_json: bool, batch: bool, model: str | None, explain: bool
+) -> None:
+    """One completion at PATH:LINE:COL; line and column count from 1, as editors show them."""
+    from sc2lsp import headless
+    from sc2lsp.backend import Backend
+    from sc2lsp.completion import complete as run
+    from sc2lsp.explain import explanation, waiting
+
+    config = _config(model)
+
+    async def one() -> None:
+        where, query = headless.query_at(_required(place), root)
+        workspace = headless.Workspace.open(where, config)
+        target = workspace.target(query)
+        with waiting() as on_status:
+            backend = Backend(config, on_status)
+            result = await run(target, backend)
+        await backend.close()
+        if as_json:
+            _print(headless.completion_json(target, result))
+        elif explain:
+            explanation(target, result)
+        else:
+            click.echo(result.completions[0].text if result.completions else "", nl=bool(result.completions))
+
+    async def many() -> None:
+        workspace = headless.Workspace.open(root or Path.cwd(), config)
+        backend = Backend(config)
+        await _print_all(headless.complete_batch(workspace, backend, sys.stdin))
+        await backend.close()
+
+    asyncio.run(many() if batch else one())
+
+
+@main.command()
+@click.argument("place", metavar="PATH:LINE:COL", required=False)
+@_root
+@_as_json
+@_batch
+@_model
+@click.option("--budget", type=click.IntRange(32), help="Tokens of the whole prompt.")
+def context(
+    place: str | None, root: Path | None, as_json: bool, batch: bool, model: str | None, budget: int | None
+) -> None:
+    """What would be in the prompt at PATH:LINE:COL, and why."""
+    from sc2lsp import headless
+    from sc2lsp.completion import build_prompt, find_snippets
+    from sc2lsp.explain import print_prompt
+
+    config = _config(model)
+    prompt_model = asyncio.run(headless.prompt_model(config))
+    if batch:
+        workspace = headless.Workspace.open(root or Path.cwd(), config)
+        for answer in headless.context_batch(workspace, prompt_model, sys.stdin):
+            _print(answer)
+        return
+    where, query = headless.query_at(_required(place), root)
+    target = headless.Workspace.open(where, config).target(query)
+    prompt = build_prompt(target, find_snippets(target), prompt_model, budget)
+    if as_json:
+        _print(headless.context_json(prompt))
+    else:
+        print_prompt(prompt)
+
+
+@main.command()
+@click.argument("root", type=_PATH, default=Path())
+@_as_json
+def index(root: Path, as_json: bool) -> None:
+    """Build the index of ROOT and print its figures."""
+    from sc2lsp.headless import index_json
+
+    figures = index_json(root, _config(None))
+    if as_json:
+        _print(figures)
+        return
+    for name, value in figures.items():
+        click.echo(f"{name:12} {value:,}" if isinstance(value, int | float) else f"{name:12} {value}")
+
+
+@main.command()
+@_model
+@click.option("--listen", help="unix:/path or tcp://127.0.0.1:port; by default the user's own socket for this model.")
+@click.option("--token", envvar="SC2LSP_TOKEN", help="What clients of a tcp address must present.")
+@click.option("--idle-timeout", type=click.FloatRange(min=1), help="End after so many seconds without a client.")
+def serve(model: str | None, listen: str | None, token: str | None, idle_timeout: float | None) -> None:
+    """The runtime: load a model and answer clients."""
+    from sc2lsp.serve import serve as run
+
+    run(_config(model).model, listen, token, idle_timeout)
+
+
+@main.command()
+@_as_json
+def status(as_json: bool) -> None:
+    """The runtimes of this user that are running."""
+    from sc2lsp import daemon
+
+    running = asyncio.run(daemon.running())
+    if as_json:
+        _print([{"pid": r.hello.pid, "url": r.endpoint.url, "state": r.status.state,
+                 "model": r.status.model and r.status.model.name} for r in running])  # fmt: skip
+        return
+    for runtime in running:
+        model = runtime.status.model
+        what = f"{model.name}, {model.parameters:,} parameters, {model.dtype} on {model.device}" if model else ""
+        click.echo(f"{runtime.hello.pid}  {runtime.status.state}  {what or runtime.status.message}")
+    if not running:
+        click.echo("no runtime is running; the first completion starts one")
+
+
+@main.command()
+def stop() -> None:
+    """End the runtimes of this user."""
+    from sc2lsp import daemon
+
+    async def run() -> None:
+        for runtime in await daemon.running():
+            await daemon.stop(runtime)
+            click.echo(f"stopped {runtime.hello.pid}")
+
+    asyncio.run(run())
+
+
+@main.command()
+@_as_json
+def doctor(as_json: bool) -> None:
+    """Check the whole installation and say what to mend."""
+    from sc2lsp.doctor import examine
+
+    findings = examine(_config(None))
+    if as_json:
+        _print([{"check": f.check, "state": f.state, "found": f.found, "advice": f.advice} for f in findings])
+    else:
+        for finding in findings:
+            click.echo(f"{finding.state:5} {finding.check:12} {finding.found}")
+            if finding.advice:
+                click.echo(f"{'':18} {finding.advice}")
+    if any(finding.state == "fail" for finding in findings):
+        raise click.exceptions.Exit(1)
+
+
+@main.command()
+@click.argument("recipe", type=_PATH)
+@click.option("--out", type=_PATH, required=True, help="Folder for the checkpoint.")
+@click.option("--cache", type=_PATH, default=Path("train/sources"), show_default=True, help="Folder for the sources.")
 def train(recipe: Path, out: Path, cache: Path) -> None:
     """Train a small model as RECIPE says."""
     from sc2lsp.train import train as run
 
     run(recipe, out, cache)
+
+
+def _config(model: str | None) -> "Config":
+    from sc2lsp.config import load
+
+    return load(command_line={"model": model})
+
+
+def _required(place: str | None) -> str:
+    if place is None:
+        raise click.UsageError("give PATH:LINE:COL, or --batch")
+    return place
+
+
+def _print(value: Any) -> None:
+    click.echo(json.dumps(value, ensure_ascii=False))
+
+
+async def _print_all(answers: AsyncIterator[Mapping[str, Any]]) -> None:
+    async for answer in answers:
+        _print(answer)
 
 
 if __name__ == "__main__":

@@ -57,8 +57,14 @@ class Plan:
         }
 
 
-def build(plan: Plan, files: Sequence[SourceFile], folder: Path, report: Callable[[int, float], None]) -> None:
-    """Train a tokenizer and a model on `files`; write them to `folder`, whose checkpoint a second call resumes.
+def build(
+    plan: Plan,
+    files: Sequence[SourceFile],
+    folder: Path,
+    report: Callable[[int, float], None],
+    checkpoint_every: int = 50,
+) -> None:
+    """Train a tokenizer and a model on `files` into `folder`, where a second call goes on from the last checkpoint.
 
     `report(step, loss)` after every optimisation step.
     """
@@ -69,7 +75,14 @@ def build(plan: Plan, files: Sequence[SourceFile], folder: Path, report: Callabl
         "eos_token_id": tokenizer.control[END_OF_TEXT],
     }
     source = ExampleSource(files, tokenizer, ExampleParams(plan.context_length))
-    params = TrainingParams(plan.tokens, plan.context_length, plan.batch, plan.lr, seed=plan.seed)
+    params = TrainingParams(
+        tokens=plan.tokens,
+        length=plan.context_length,
+        batch=plan.batch,
+        lr=plan.lr,
+        seed=plan.seed,
+        checkpoint_every=checkpoint_every,
+    )
     model = train(parse_config(raw), source, tokenizer.control[FIM_PAD], params, folder, report)
     weights = {name: p.detach().to(torch.float16).contiguous() for name, p in model.named_parameters()}
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})

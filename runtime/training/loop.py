@@ -19,7 +19,8 @@ from ..model import StarCoder2
 from .examples import ExampleSource
 
 _IGNORED = -100  # cross entropy skips this target
-_CHECKPOINT = "checkpoint.safetensors"
+_CHECKPOINT = "checkpoint/state.safetensors"  # not beside the weights that are loaded
+
 _CURVE = "loss.csv"
 
 
@@ -138,9 +139,10 @@ def _save(folder: Path, model: StarCoder2, optimizers: list[torch.optim.Optimize
     tensors = {f"model/{name}": parameter.detach() for name, parameter in model.named_parameters()}
     tensors |= dict(_optimizer_tensors(optimizers))
     tensors["step"] = torch.tensor(step)
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, folder / f"{_CHECKPOINT}.new")
-    (folder / f"{_CHECKPOINT}.new").replace(folder / _CHECKPOINT)
+    path = folder / _CHECKPOINT
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, path.with_suffix(".new"))
+    path.with_suffix(".new").replace(path)
 
 
 def _optimizer_tensors(optimizers: list[torch.optim.Optimizer]) -> Iterator[tuple[str, Tensor]]:

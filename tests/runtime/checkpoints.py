@@ -6,10 +6,11 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
+from torch import nn
+
 from sc2lsp.runtime.config import parse_config
 from sc2lsp.runtime.model import StarCoder2
 from sc2lsp.runtime.training.bpe import train_tokenizer
-from torch import nn
 
 TINY: dict[str, Any] = {
     "model_type": "starcoder2",

@@ -1,0 +1,39 @@
+# Two commands do everything: `make demo` and `make test`. Both set up .venv on first use.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test check lint types setup clean
+
+setup: $(READY)
+
+# torch by pip and pinned: on Linux a plain `torch` pulls gigabytes of CUDA. constraints.txt pins all the rest.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "sc2lsp needs Python 3.11 or later, set PYTHON"'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+	  { echo "python3 -m venv failed; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	$(BIN)/pip install --quiet --constraint constraints.txt torch==2.13.0
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[runtime,dev]'
+	@touch $(READY)
+
+# A hole in a small real workspace: what the context engine chose, the completion in its place, and the timings.
+demo: $(READY)
+	@$(BIN)/sc2lsp complete tests/fixtures/shelf/shelf/report.py:31:15 --explain
+
+test: $(READY)
+	$(BIN)/pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+check: lint types test
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,178 @@
+"""The workspace's names and where they are: one owner of state, changed by `apply` alone, whatever a change comes from.
+
+Texts are not kept: a tag carries its signature, which is all a snippet of another file shows. Parsing a changed file is
+the whole cost of `apply`; the name tables change by that file's names only.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .document import Document
+from .resolve import resolve
+from .tags import FileTags, Import, Tag, extract
+from .workspace import Change, Skipped, denied, read, walk
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    tags: FileTags
+    lines: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class IndexStats:
+    files: int
+    skipped: Mapping[str, int]  # reason -> files
+    lines: int
+    bytes: int
+    definitions: int
+    references: int
+
+
+class Index:
+    """Files <-> names of one workspace, its open documents included."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._files: dict[str, FileEntry] = {}
+        self._skipped: dict[str, str] = {}  # path -> reason
+        self._open: set[str] = set()
+        self._defining: dict[str, dict[str, tuple[Tag, ...]]] = {}  # name -> path -> tags
+        self._mentioning: Counter[str] = Counter()  # identifier -> files that mention it
+        self._folders: dict[str, dict[str, None]] = {}  # folder -> paths, in order of arrival
+        # Everything above but `root` mutates, and only on the thread of the event loop.
+
+    @property
+    def files(self) -> Mapping[str, FileEntry]:
+        return self._files
+
+    @property
+    def open_paths(self) -> frozenset[str]:
+        return frozenset(self._open)
+
+    @property
+    def known(self) -> frozenset[str]:
+        """Every path the index has an opinion on: indexed or skipped."""
+        return frozenset(self._files) | frozenset(self._skipped)
+
+    def apply(self, change: Change) -> None:
+        """Take in a file's new text. What the disk says of a file that an editor holds open is not news."""
+        if change.version is None and change.path in self._open:
+            return
+        if change.text is None:
+            self.remove(change.path)
+            return
+        if change.version is not None:
+            self._open.add(change.path)
+        self._replace(Document.open(change.path, change.text, change.version or 0))
+
+    def apply_document(self, document: Document) -> None:
+        """Take in an open document that is parsed already; until `release`, the disk has no say in its path.
+
+        Costs the words of the whole file, so call it when typing pauses: `retrieve` reads the document itself.
+        """
+        self._open.add(document.path)
+        self._replace(document)
+
+    def release(self, path: str) -> None:
+        """The editor let go of a file: from here on it is what the disk says it is."""
+        self._open.discard(path)
+        self.load(path)
+
+    def load(self, path: str) -> None:
+        """Take in a file from disk, or the reason why not, unless it is open."""
+        if path in self._open:
+            return
+        text = read(self.root, path)
+        if isinstance(text, Skipped):
+            self.remove(path)
+            self._skipped[path] = text.reason
+            return
+        self.apply(Change(path, text))
+
+    def remove(self, path: str) -> None:
+        """Forget a file, open or not."""
+        self._open.discard(path)
+        self._skipped.pop(path, None)
+        entry = self._files.pop(path, None)
+        if entry is None:
+            return
+        for name in {tag.name for tag in entry.tags.definitions}:
+            places = self._defining[name]
+            del places[path]
+            if not places:
+                del self._defining[name]
+        for name in entry.tags.references:
+            self._mentioning[name] -= 1
+            if not self._mentioning[name]:
+                del self._mentioning[name]
+        del self._folders[folder_of(path)][path]
+
+    def defining(self, name: str) -> Sequence[tuple[str, Tag]]:
+        """Every place that defines a name."""
+        return [(path, tag) for path, tags in self._defining.get(name, {}).items() for tag in tags]
+
+    def owners(self, name: str) -> int:
+        """How many files define a name."""
+        return len(self._defining.get(name, ()))
+
+    def mentions(self, name: str) -> int:
+        """How many files mention an identifier."""
+        return self._mentioning[name]
+
+    def siblings(self, path: str) -> Sequence[str]:
+        """The other files of a file's folder."""
+        return [other for other in self._folders.get(folder_of(path), ()) if other != path]
+
+    def resolve_import(self, path: str, found: Import) -> Sequence[str]:
+        """Indexed files that an import in `path` means, the most specific first."""
+        return resolve(self._files, path, found)
+
+    def stats(self) -> IndexStats:
+        entries = self._files.values()
+        return IndexStats(
+            files=len(entries),
+            skipped=dict(sorted(Counter(self._skipped.values()).items())),
+            lines=sum(entry.lines for entry in entries),
+            bytes=sum(entry.bytes for entry in entries),
+            definitions=sum(len(entry.tags.definitions) for entry in entries),
+            references=sum(sum(entry.tags.references.values()) for entry in entries),
+        )
+
+    def _replace(self, document: Document) -> None:
+        path, was_open = document.path, document.path in self._open
+        self.remove(path)
+        if was_open:
+            self._open.add(path)
+        if denied(path):  # whoever opens such a file keeps it to that window
+            self._skipped[path] = "may hold secrets"
+            return
+        tags = extract(document)
+        size = len(document.text.encode("utf-8", "surrogatepass"))
+        self._files[path] = FileEntry(tags, document.line_count, size)
+        for tag in tags.definitions:
+            places = self._defining.setdefault(tag.name, {})
+            places[path] = (*places.get(path, ()), tag)
+        for name in tags.references:
+            self._mentioning[name] += 1
+        self._folders.setdefault(folder_of(path), {})[path] = None
+
+
+def folder_of(path: str) -> str:
+    """The folder of a root-relative path; "" for the root itself."""
+    return path.rpartition("/")[0]
+
+
+def scan(index: Index, exclude: Sequence[str] = ()) -> Iterator[str]:
+    """Bring an index to what the disk holds, one file a step, so that an event loop can run in between."""
+    seen: set[str] = set()
+    for path in walk(index.root, exclude):
+        seen.add(path)
+        if path not in index.open_paths:
+            index.load(path)
+            yield path
+    for path in index.known - seen - index.open_paths:
+        index.remove(path)

@@ -1,0 +1,172 @@
+"""One client of the runtime: what waits to be sent to it, and its requests.
+
+Runs on the server's event loop; the engine's thread enters it through `soon` only. Never logs what travels.
+"""
+
+import asyncio
+import contextlib
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from . import wire
+from .api import Chunk, ModelFacts, Request, RequestRefused
+
+if TYPE_CHECKING:
+    from .engine import Generation
+    from .server import Service
+
+MAX_TOKENS = 4096  # of one answer
+MAX_RUNNING = 64  # requests of one connection, waiting or running
+OUTBOX = 4096  # frames that wait for a slow reader before its connection is dropped
+
+
+class Connection:
+    """One client: what waits to be sent to it, and its requests."""
+
+    def __init__(self, socket: WebSocket, service: "Service") -> None:
+        self._socket = socket
+        self._service = service
+        # On the event loop. A request is in at most one of the two maps, under the id its client gave it.
+        self._outbox: asyncio.Queue[bytes] = asyncio.Queue(OUTBOX)
+        self._waiting: dict[int, Request] = {}  # for the model
+        self._running: dict[int, Generation] = {}
+        self._tokenizer_wanted = False
+        self._writer: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Until the client leaves, breaks the protocol or stops reading; then all its generations are aborted."""
+        self._send(self._service.hello)
+        self._send(self._service.status)
+        self._service.join(self)
+        self._writer = asyncio.create_task(self._write())
+        reader = asyncio.create_task(self._read())
+        try:
+            ended, _ = await asyncio.wait({reader, self._writer}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._service.leave(self)
+            for generation in self._running.values():
+                generation.abort()
+            self._running.clear()
+            reader.cancel()
+            self._writer.cancel()
+        for task in ended:
+            if not task.cancelled():
+                task.result()
+
+    def on_status(self, status: wire.Status) -> None:
+        self._send(status)
+        if status.state == "loading":
+            return
+        waiting, self._waiting = self._waiting, {}
+        for request in waiting.values():
+            self._submit(request)
+        if self._tokenizer_wanted:
+            self._send_tokenizer()
+
+    async def _read(self) -> None:
+        with contextlib.suppress(WebSocketDisconnect):
+            try:
+                while True:
+                    message = await self._socket.receive()
+                    if message["type"] == "websocket.disconnect":
+                        return
+                    data: bytes | str | None = message.get("bytes")
+                    self._take(wire.decode_from_client(message["text"] if data is None else data))
+            except wire.WireError as wrong:
+                await self._socket.close(1008, str(wrong)[:100])
+
+    async def _write(self) -> None:
+        with contextlib.suppress(WebSocketDisconnect):
+            while True:
+                await self._socket.send_bytes(await self._outbox.get())
+
+    def _take(self, frame: wire.FromClient) -> None:
+        match frame:
+            case Request():
+                self._generate(frame)
+            case wire.Cancel(id):
+                self._cancel(id)
+            case wire.TokenizerWanted():
+                self._send_tokenizer()
+
+    def _generate(self, request: Request) -> None:
+        if request.id in self._running or request.id in self._waiting:
+            raise wire.WireError(f"request id {request.id} is in use")
+        if len(self._running) + len(self._waiting) >= MAX_RUNNING:
+            self._send(wire.Refused(request.id, "busy", f"{MAX_RUNNING} requests of this client are unfinished"))
+        elif self._service.status.state == "loading":
+            self._waiting[request.id] = request
+        else:
+            self._submit(request)
+
+    def _submit(self, request: Request) -> None:
+        engine = self._service.engine
+        if engine is None:
+            self._send(wire.Refused(request.id, "failed", self._service.status.message))
+            return
+        if wrong := what_is_wrong(request, engine.facts):
+            self._send(wire.Refused(request.id, "bad_request", wrong))
+            return
+
+        def emit(answer: Chunk | RequestRefused) -> None:  # on the engine's thread
+            self._service.soon(self._deliver, request.id, answer)
+
+        try:
+            self._running[request.id] = engine.submit(replace(request, id=next(self._service.ids)), emit)
+        except RequestRefused as refusal:
+            self._send(wire.Refused(request.id, refusal.kind, str(refusal)))
+
+    def _deliver(self, id: int, answer: Chunk | RequestRefused) -> None:
+        if id not in self._running:  # the client has left
+            return
+        if isinstance(answer, RequestRefused):
+            del self._running[id]
+            self._send(wire.Refused(id, answer.kind, str(answer)))
+            return
+        if answer.finish_reason is not None:
+            del self._running[id]
+        self._send(replace(answer, request_id=id))
+
+    def _cancel(self, id: int) -> None:
+        if id in self._running:
+            self._running[id].abort()
+        elif self._waiting.pop(id, None) is not None:
+            self._send(Chunk(id, (), (), "cancelled"))
+
+    def _send_tokenizer(self) -> None:
+        self._tokenizer_wanted = self._service.status.state == "loading"
+        if self._service.engine is not None:
+            self._put(self._service.tokenizer_frame)
+
+    def _send(self, frame: wire.FromServer) -> None:
+        self._put(wire.encode(frame))
+
+    def _put(self, data: bytes) -> None:
+        try:
+            self._outbox.put_nowait(data)
+        except asyncio.QueueFull:  # the client has stopped reading: end `run`
+            if self._writer is not None:
+                self._writer.cancel()
+
+
+def what_is_wrong(request: Request, facts: ModelFacts) -> str | None:
+    """Why no model could answer a well-formed request, or None."""
+    sampling, prompt = request.sampling, request.prompt
+    if not prompt:
+        return "the prompt is empty"
+    if min(prompt) < 0 or max(prompt) >= facts.vocab_size:
+        return f"a token id outside 0..{facts.vocab_size - 1}"
+    if not 1 <= sampling.max_tokens <= MAX_TOKENS:
+        return f"max_tokens outside 1..{MAX_TOKENS}"
+    if not 0.0 <= sampling.temperature < math.inf:
+        return "temperature is negative or not finite"
+    if not 0.0 < sampling.top_p <= 1.0:
+        return "top_p outside (0, 1]"
+    if sampling.seed is not None and not 0 <= sampling.seed < 1 << 63:
+        return "seed outside 0..2^63-1"
+    if "" in sampling.stop:
+        return "an empty stop string"
+    return None

@@ -1,0 +1,177 @@
+"""Completions from a runtime, wherever it is: found or started on first use, found again after it died.
+
+The prompt's token ids go out, text comes back; the tokenizer is the runtime's own, kept on disk by its hash.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from functools import lru_cache
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from sc2lsp import daemon
+from sc2lsp.config import Config
+from sc2lsp.context.prompt import Encode, FimTokens
+from sc2lsp.runtime import tokenizer as names
+from sc2lsp.runtime.api import Chunk, ModelFacts, RequestRefused, SamplingParams
+from sc2lsp.runtime.client import ConnectionLost, RuntimeClient, RuntimeFailed, RuntimeTimeout
+from sc2lsp.runtime.config import read_config
+from sc2lsp.runtime.errors import ModelError
+from sc2lsp.runtime.locate import EMBEDDED, model_folder
+from sc2lsp.runtime.tokenizer import Tokenizer
+from sc2lsp.runtime.wire import Status
+
+REMEMBERED = 8192  # texts: a keystroke asks again for nearly all that the one before it asked for
+
+OnStatus = Callable[[str, float], None]  # message, fraction done
+
+
+class BackendError(Exception):
+    """No completion; the message says why and what to do."""
+
+
+class BackendUnavailable(BackendError):
+    """There is no runtime to ask, or its model does not load."""
+
+
+class BackendTimeout(BackendError):
+    """The runtime did not answer in time."""
+
+
+class Model:
+    """What prompts are built with: the model's name and context, and its tokenizer, which remembers what it encoded."""
+
+    def __init__(self, name: str, context_length: int, tokenizer: Tokenizer) -> None:
+        self.name = name
+        self.context_length = context_length
+        self.decode = tokenizer.decode
+        self.encode: Encode = lru_cache(maxsize=REMEMBERED)(tokenizer.encode)
+        control = tokenizer.control
+        self.fim_tokens = FimTokens(
+            prefix=control[names.FIM_PREFIX],
+            middle=control[names.FIM_MIDDLE],
+            suffix=control[names.FIM_SUFFIX],
+            repo_name=control[names.REPO_NAME],
+            file_sep=control[names.FILE_SEP],
+        )
+
+
+class Backend:
+    """The runtime of one configuration; connects lazily, and again whenever the connection was lost."""
+
+    def __init__(self, config: Config, on_status: OnStatus | None = None) -> None:
+        self._config = config
+        self.on_status = on_status
+        self._client: RuntimeClient | None = None
+        self._model: Model | None = None
+        self._connecting = asyncio.Lock()
+        # Mutated by: model() under the lock, and close(), on the event loop.
+
+    async def model(self) -> Model:
+        """Wait for a runtime with its model loaded. Raises BackendUnavailable or BackendTimeout."""
+        async with self._connecting:
+            if self._client is None or self._client.lost is not None or self._model is None:
+                self._model = None
+                try:
+                    async with asyncio.timeout(self._config.load_timeout):
+                        self._model = await self._connect()
+                except TimeoutError:
+                    seconds = self._config.load_timeout
+                    raise BackendTimeout(
+                        f"the model was not loaded within {seconds:g} s; see `sc2lsp status`"
+                    ) from None
+                except (ConnectionLost, RuntimeFailed, daemon.DaemonError) as failure:
+                    raise BackendUnavailable(str(failure)) from None
+            return self._model
+
+    async def generate(self, document: str, prompt: tuple[int, ...], sampling: SamplingParams) -> AsyncGenerator[Chunk]:
+        """Stream a completion; leaving early cancels it in the runtime. Raises BackendError."""
+        await self.model()
+        assert self._client is not None
+        chunks = self._client.generate(document, prompt, sampling, self._config.timeout, self._config.timeout)
+        try:
+            async with aclosing(chunks):
+                async for chunk in chunks:
+                    yield chunk
+        except RuntimeTimeout:
+            raise BackendTimeout(f"no answer within {self._config.timeout:g} s; see `sc2lsp status`") from None
+        except (ConnectionLost, RequestRefused) as failure:
+            raise BackendError(str(failure)) from None
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
+
+    def _report(self, status: Status) -> None:
+        if self.on_status is not None:
+            self.on_status(status.message, status.fraction)
+
+    async def _connect(self) -> Model:
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
+        self._client = client = await self._open()
+        facts = await client.ready()
+        return Model(facts.name, facts.context_length, await _tokenizer(client, facts))
+
+    async def _open(self) -> RuntimeClient:
+        config = self._config
+        if config.endpoint:
+            return await RuntimeClient.connect(config.endpoint, config.token or None, self._report)
+        return await daemon.connect(absolute_model(config.model), self._report, config.idle_timeout)
+
+
+def local_model(config: Config) -> Model | None:
+    """The prompt side of a model that lies in a folder here, without any runtime; None where it does not.
+
+    Raises BackendUnavailable when the folder is there but unusable.
+    """
+    folder = model_folder(config.model)
+    if config.endpoint or folder is None:
+        return None
+    try:
+        shape = read_config(folder)
+        return Model(config.model, shape.context_length, Tokenizer((folder / "tokenizer.json").read_bytes()))
+    except OSError:
+        raise BackendUnavailable(f"{folder} has no readable tokenizer.json; it belongs beside the weights") from None
+    except ModelError as wrong:
+        raise BackendUnavailable(str(wrong)) from None
+
+
+def absolute_model(model: str) -> str:
+    """A model's folder as an absolute path; hub ids and "embedded" as they are. The runtime has another directory."""
+    folder = None if model == EMBEDDED else model_folder(model)
+    return model if folder is None else str(folder)
+
+
+async def _tokenizer(client: RuntimeClient, facts: ModelFacts) -> Tokenizer:
+    """The runtime's tokenizer, from the cache where its hash is there already."""
+    path = user_cache_path("sc2lsp") / "tokenizers" / f"{facts.tokenizer_sha256}.json"
+    json = _read_verified(path, facts.tokenizer_sha256)
+    if json is None:
+        json = await client.tokenizer_json()
+        _keep(path, json)
+    return Tokenizer(json)
+
+
+def _read_verified(path: Path, sha256: str) -> bytes | None:
+    try:
+        json = path.read_bytes()
+    except OSError:
+        return None
+    return json if hashlib.sha256(json).hexdigest() == sha256 else None
+
+
+def _keep(path: Path, json: bytes) -> None:
+    """Best effort: without a cache the tokenizer is fetched every time."""
+    draft = path.with_suffix(".new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_bytes(json)
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)

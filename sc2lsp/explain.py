@@ -1,0 +1,73 @@
+"""Prompts and completions for people: what was chosen, the text in its place, and where the time went."""
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from sc2lsp.completion import Completion, Result
+from sc2lsp.context.document import Document
+from sc2lsp.context.prompt import Prompt
+from sc2lsp.session import Target
+
+LINES_ABOVE, LINES_BELOW = 8, 4
+GHOST = "bold green"
+
+
+@contextmanager
+def waiting() -> Generator[Callable[[str, float], None]]:
+    """A spinner on standard error while a runtime starts; the body hands the yielded function to a backend."""
+    console = Console(stderr=True)
+    with console.status("starting the runtime") as spinner:
+        yield lambda message, fraction: spinner.update(f"{message} {fraction:.0%}")
+
+
+def explanation(target: Target, result: Result) -> None:
+    """The chosen context, the completion as an editor shows it, and the timings."""
+    console = Console()
+    print_prompt(result.prompt, console)
+    console.print()
+    if result.completions:
+        console.print(in_place(target.document, target.offset, result.completions[0]))
+    else:
+        console.print("The model had nothing to suggest here.")
+    console.print()
+    console.print(_timings(result))
+
+
+def print_prompt(prompt: Prompt, console: Console | None = None) -> None:
+    """The snippets of a prompt in their order, then how its tokens are spent."""
+    console = console or Console()
+    table = Table("file", "lines", "kind", "score", "tokens", "begins", title="Context, most useful last", box=None)
+    for packed in prompt.snippets:
+        snippet = packed.snippet
+        lines = f"{snippet.start_line + 1}-{snippet.end_line}"
+        first = Text(snippet.text.strip().partition("\n")[0], overflow="ellipsis", no_wrap=True)
+        table.add_row(snippet.path, lines, snippet.kind, f"{snippet.score:.2f}", str(packed.tokens), first)
+    console.print(table)
+    spent = f"{len(prompt.token_ids)} tokens in {prompt.order.upper()} order for {prompt.path}"
+    console.print(f"{spent}: {prompt.prefix_tokens} before the cursor, {prompt.suffix_tokens} after it")
+
+
+def in_place(document: Document, offset: int, completion: Completion) -> Text:
+    """The lines around the cursor with the completion in them, highlighted."""
+    here = document.lines.line_of(offset)
+    first, last = max(here - LINES_ABOVE, 0), min(here + LINES_BELOW, document.line_count - 1)
+    start = document.lines.start(first)
+    end = document.lines.start(last) + len(document.line(last))
+    before, after = document.text[start:offset], document.text[completion.end : end]
+    shown = Text(before, style="dim").append(completion.text, style=GHOST).append(after, style="dim")
+    numbered = Text()
+    for number, line in enumerate(shown.split("\n", allow_blank=True), first + 1):
+        numbered.append(f"{number:5} ", style="cyan").append_text(line).append("\n")
+    numbered.rstrip()
+    return numbered
+
+
+def _timings(result: Result) -> Text:
+    usage = result.usage
+    stages = " · ".join(f"{stage} {ms:.1f} ms" for stage, ms in result.timings_ms.items())
+    tokens = f"{usage.prompt_tokens} prompt tokens, {usage.cached_tokens} of them cached"
+    return Text(f"{result.model}: {tokens}\n{stages}")

@@ -1,0 +1,232 @@
+"""The language server's handlers, each short: unpack, call, convert."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from time import monotonic
+from typing import Any, cast
+
+from lsprotocol import types
+from pygls.uris import to_fs_path
+
+from sc2lsp import __version__
+from sc2lsp.backend import Backend, BackendError
+from sc2lsp.completion import Completion, Result, complete
+from sc2lsp.config import Config, ConfigError, load
+from sc2lsp.context.document import Edit, Encoding, Position
+from sc2lsp.progress import Progress
+from sc2lsp.session import Folder, Session, Target
+from sc2lsp.transport import StdioServer
+
+ACCEPTED = "sc2lsp.accepted"
+SLICE_SECONDS = 0.005  # the longest that indexing keeps a keystroke waiting
+log = logging.getLogger("sc2lsp")
+
+
+class Server(StdioServer):
+    """The state behind the handlers: a session, a backend, and the requests under way."""
+
+    def __init__(self, command_line: Mapping[str, Any]) -> None:
+        super().__init__("sc2lsp", __version__)
+        self.command_line = command_line
+        self.session = Session(Config())
+        self.backend = Backend(self.session.config)
+        self.accepted = 0
+        self._running: dict[Path, asyncio.Task[Result]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._told: set[str] = set()
+        # All of it mutates on the event loop only.
+
+    @property
+    def encoding(self) -> Encoding:
+        return types.PositionEncodingKind(self.workspace.position_encoding).value
+
+    def start(self, params: types.InitializeParams) -> None:
+        """Configure from what the client sent; a bad setting is told, and the rest of that layer not used."""
+        options = params.initialization_options
+        editor = cast(Mapping[str, Any], options) if isinstance(options, Mapping) else {}
+        try:
+            config = load(editor, self.command_line)
+        except ConfigError as wrong:
+            self.tell(str(wrong))
+            config = Config()
+        self.session = Session(config)
+        self.backend = Backend(config)
+        for root in _roots(params):
+            self.add_folder(root)
+
+    def add_folder(self, root: Path) -> Folder | None:
+        try:
+            return self.session.add_folder(root)
+        except ConfigError as wrong:
+            self.tell(str(wrong))
+            return None
+
+    def background(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def tell(self, message: str) -> None:
+        """Show a message once."""
+        if message not in self._told:
+            self._told.add(message)
+            shown = types.ShowMessageParams(types.MessageType.Warning, f"sc2lsp: {message}")
+            asyncio.get_running_loop().call_soon(self.window_show_message, shown)
+
+    async def index(self, folder: Folder) -> None:
+        """Index a folder in slices between which keystrokes are served."""
+        async with Progress(self, f"Indexing {folder.name}") as progress:
+            slice_end, count = monotonic() + SLICE_SECONDS, 0
+            for count, _ in enumerate(folder.scan(), 1):
+                if monotonic() > slice_end:
+                    progress.report(f"{count} files")
+                    await asyncio.sleep(0)
+                    slice_end = monotonic() + SLICE_SECONDS
+
+    async def load_model(self) -> None:
+        """Have the runtime ready before the first keystroke asks for it."""
+        async with Progress(self, "Loading model") as progress:
+            self.backend.on_status = progress.report
+            try:
+                await self.backend.model()
+            except BackendError as failure:
+                self.tell(str(failure))
+            finally:
+                self.backend.on_status = None
+
+    def supersede(self, path: Path) -> None:
+        """A newer keystroke in a document aborts what is generated for the older one."""
+        running = self._running.pop(path, None)
+        if running is not None:
+            running.cancel()
+
+    async def complete(self, path: Path, target: Target) -> Result | None:
+        """The newest request of a document gets a result, an older one None. Raises BackendError."""
+        self.supersede(path)
+        task = self._running[path] = asyncio.ensure_future(complete(target, self.backend))
+        try:
+            return await task
+        except asyncio.CancelledError:
+            current = asyncio.current_task()
+            if current is not None and current.cancelling():
+                raise  # the client cancelled; pygls answers
+            return None
+        finally:
+            if self._running.get(path) is task:
+                del self._running[path]
+
+
+def create_server(command_line: Mapping[str, Any]) -> Server:
+    """A server with its handlers; `command_line` overrides every other layer of the configuration."""
+    server = Server(command_line)
+
+    @server.feature(types.INITIALIZE)
+    def initialize(params: types.InitializeParams) -> None:
+        server.start(params)
+
+    @server.feature(types.INITIALIZED)
+    def initialized(_: types.InitializedParams) -> None:
+        server.background(server.load_model())
+        for folder in server.session.folders.values():
+            server.background(server.index(folder))
+        if server.process_id is not None:
+            server.background(server.end_with_parent(server.process_id))
+
+    @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
+    def did_open(params: types.DidOpenTextDocumentParams) -> None:
+        document = params.text_document
+        server.session.open(_path(document.uri), document.text, document.version)
+
+    @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
+    def did_change(params: types.DidChangeTextDocumentParams) -> None:
+        path = _path(params.text_document.uri)
+        server.supersede(path)
+        edits = [_edit(change) for change in params.content_changes]
+        server.session.change(path, edits, params.text_document.version, server.encoding)
+
+    @server.feature(types.TEXT_DOCUMENT_DID_SAVE)
+    def did_save(params: types.DidSaveTextDocumentParams) -> None:
+        server.session.save(_path(params.text_document.uri))
+
+    @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
+    def did_close(params: types.DidCloseTextDocumentParams) -> None:
+        path = _path(params.text_document.uri)
+        server.supersede(path)
+        server.session.close(path)
+
+    @server.feature(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)
+    def did_change_watched_files(params: types.DidChangeWatchedFilesParams) -> None:
+        for change in params.changes:
+            server.session.reload(_path(change.uri))
+
+    @server.feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)
+    def did_change_folders(params: types.DidChangeWorkspaceFoldersParams) -> None:
+        for removed in params.event.removed:
+            server.session.remove_folder(_path(removed.uri))
+        for added in params.event.added:
+            folder = server.add_folder(_path(added.uri))
+            if folder is not None:
+                server.background(server.index(folder))
+
+    @server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())
+    async def inline_completion(params: types.InlineCompletionParams) -> types.InlineCompletionList | None:
+        path = _path(params.text_document.uri)
+        position = Position(params.position.line, params.position.character)
+        target = server.session.target(path, position, server.encoding)
+        if target is None:
+            return types.InlineCompletionList([])
+        try:
+            result = await server.complete(path, target)
+        except BackendError as failure:
+            server.tell(str(failure))
+            return types.InlineCompletionList([])
+        except Exception as bug:  # noqa: BLE001 - the one guard: a bug costs a suggestion, not the server
+            server.report_server_error(bug, complete)
+            return types.InlineCompletionList([])
+        if result is None:
+            return None
+        items = [_item(completion, target, server.encoding) for completion in result.completions]
+        return types.InlineCompletionList(items)
+
+    @server.command(ACCEPTED)
+    def accepted(*_: Any) -> None:
+        server.accepted += 1
+
+    @server.feature(types.SHUTDOWN)
+    async def shutdown(_: None) -> None:
+        await server.backend.close()
+
+    return server
+
+
+def _item(completion: Completion, target: Target, encoding: Encoding) -> types.InlineCompletionItem:
+    start, end = (target.document.position(offset, encoding) for offset in (completion.start, completion.end))
+    return types.InlineCompletionItem(
+        insert_text=completion.text,
+        range=types.Range(types.Position(start.line, start.character), types.Position(end.line, end.character)),
+        command=types.Command(title="accepted", command=ACCEPTED, arguments=[]),
+    )
+
+
+def _edit(change: types.TextDocumentContentChangeEvent) -> Edit:
+    if isinstance(change, types.TextDocumentContentChangeWholeDocument):
+        return Edit(None, None, change.text)
+    start, end = change.range.start, change.range.end
+    return Edit(Position(start.line, start.character), Position(end.line, end.character), change.text)
+
+
+def _roots(params: types.InitializeParams) -> list[Path]:
+    """The workspace folders, or the one root of older clients."""
+    if params.workspace_folders:
+        return [_path(folder.uri) for folder in params.workspace_folders]
+    if params.root_uri:
+        return [_path(params.root_uri)]
+    return [Path(params.root_path)] if params.root_path else []
+
+
+def _path(uri: str) -> Path:
+    """A file's absolute path; a document that is no file gets a place that exists nowhere."""
+    path = to_fs_path(uri) if uri.startswith("file:") else None
+    return Path(path) if path else Path("/untitled", uri.partition(":")[2].strip("/") or "untitled")

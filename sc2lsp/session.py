@@ -1,0 +1,120 @@
+"""Everything that changes while the server runs: folders with their indexes, and the open documents.
+
+One owner, one thread. Paths are absolute here; the context engine sees them relative to their folder.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sc2lsp.config import Config, tighten
+from sc2lsp.context.document import Document, Edit, Encoding, Position
+from sc2lsp.context.index import Index, scan
+from sc2lsp.context.workspace import denied
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A workspace folder: its index and the configuration its own file has tightened."""
+
+    root: Path
+    config: Config
+    index: Index
+
+    @property
+    def name(self) -> str:
+        """What the prompt calls the repository."""
+        return self.root.name or "workspace"
+
+    def scan(self) -> Iterator[str]:
+        """Index the folder, one file a step."""
+        return scan(self.index, self.config.exclude)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A cursor in one version of a document: all a completion reads, taken at one moment."""
+
+    folder: Folder
+    document: Document
+    offset: int  # code points
+
+    @property
+    def prefix(self) -> str:
+        return self.document.text[: self.offset]
+
+    @property
+    def suffix(self) -> str:
+        return self.document.text[self.offset :]
+
+
+class Session:
+    """Open documents by absolute path, and the folders they belong to."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.folders: dict[Path, Folder] = {}
+        self._documents: dict[Path, tuple[Folder, Document]] = {}
+        # Mutated by: every method that is not a query, on the event loop only.
+
+    def add_folder(self, root: Path) -> Folder:
+        """Raises ConfigError when the folder's own configuration asks for what it may not."""
+        folder = Folder(root, tighten(self.config, root), Index(root))
+        self.folders[root] = folder
+        return folder
+
+    def remove_folder(self, root: Path) -> None:
+        self.folders.pop(root, None)
+
+    def folder_of(self, path: Path) -> Folder:
+        """The innermost folder that holds `path`; a file outside of all gets a folder that is never scanned."""
+        holders = [root for root in self.folders if path.is_relative_to(root)]
+        if holders:
+            return self.folders[max(holders, key=lambda root: len(root.parts))]
+        return Folder(path.parent, self.config, Index(path.parent))
+
+    def open(self, path: Path, text: str, version: int) -> None:
+        folder = self.folder_of(path)
+        document = Document.open(path.relative_to(folder.root).as_posix(), text, version)
+        folder.index.apply_document(document)
+        self._documents[path] = (folder, document)
+
+    def change(self, path: Path, edits: Sequence[Edit], version: int, encoding: Encoding) -> None:
+        """Apply edits in order. An edit of a document that is not open, or of an older version, is dropped."""
+        entry = self._documents.get(path)
+        if entry is None or version <= entry[1].version:
+            return
+        self._documents[path] = (entry[0], entry[1].edit(edits, version, encoding))
+
+    def save(self, path: Path) -> None:
+        """The pause in which the index takes in what was typed."""
+        entry = self._documents.get(path)
+        if entry is not None:
+            entry[0].index.apply_document(entry[1])
+        else:
+            self.reload(path)
+
+    def reload(self, path: Path) -> None:
+        """A file changed on disk, or is gone."""
+        folder = self.folder_of(path)
+        if folder.root in self.folders:
+            folder.index.load(path.relative_to(folder.root).as_posix())
+
+    def close(self, path: Path) -> None:
+        entry = self._documents.pop(path, None)
+        if entry is not None:
+            entry[0].index.release(entry[1].path)
+
+    def document(self, path: Path) -> Document | None:
+        entry = self._documents.get(path)
+        return None if entry is None else entry[1]
+
+    def target(self, path: Path, position: Position, encoding: Encoding) -> Target | None:
+        """The cursor at `position`; None where the document is not open, may hold secrets, or its language is off."""
+        entry = self._documents.get(path)
+        if entry is None or denied(entry[1].path):
+            return None
+        folder, document = entry
+        if document.language is not None and document.language.name in folder.config.languages_off:
+            return None
+        return Target(folder, document, document.offset(position, encoding))

@@ -1,0 +1,88 @@
+"""Text that users wrote never becomes a control token."""
+
+import json
+import os
+import random
+
+import pytest
+
+from sc2lsp.runtime.errors import ModelError
+from sc2lsp.runtime.tokenizer import REQUIRED, Tokenizer
+from sc2lsp.runtime.training.bpe import CONTROL_TOKENS, train_tokenizer
+
+from .checkpoints import SAMPLE
+
+FUZZED = int(os.environ.get("SC2LSP_FUZZ", "20000"))
+PIECES = [
+    *CONTROL_TOKENS,
+    "<",
+    ">",
+    "|",
+    "fim_",
+    "prefix>",
+    "def f():\n",
+    "\r\n",
+    "\t",
+    "é",
+    "😀",
+    "\ud83d",
+    "\ude00",
+    "\0",
+    "7",
+]
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    return Tokenizer(train_tokenizer(SAMPLE, 320))
+
+
+def test_fuzzed_text_has_no_control_id(tokenizer: Tokenizer) -> None:
+    rng = random.Random(0)
+    texts = ["".join(rng.choices(PIECES, k=rng.randint(1, 12))) for _ in range(FUZZED)]
+    for text, ids in zip(texts, tokenizer.encode_batch(texts), strict=True):
+        assert tokenizer.control_ids.isdisjoint(ids), repr(text)
+        if "\ud83d" not in text and "\ude00" not in text:
+            assert tokenizer.decode(ids) == text
+
+
+def test_the_fuzz_would_see_a_leak() -> None:
+    """A tokenizer as the library builds it does turn such text into control ids."""
+    import tokenizers
+
+    leaky = tokenizers.Tokenizer.from_str(train_tokenizer(SAMPLE, 320).decode())
+    assert set(leaky.encode("<fim_middle>").ids) & set(range(len(CONTROL_TOKENS)))
+
+
+@pytest.mark.parametrize("text", ["\ud83d", "a\ude00b", "\ud83d\ude00", "x" * 10_000, ""])
+def test_any_string_encodes(tokenizer: Tokenizer, text: str) -> None:
+    assert tokenizer.decode(tokenizer.encode(text)) == text.encode("utf-16", "surrogatepass").decode(
+        "utf-16", "replace"
+    )
+
+
+def test_control_tokens_have_starcoder2s_ids(tokenizer: Tokenizer) -> None:
+    assert [tokenizer.control[name] for name in CONTROL_TOKENS] == list(range(38))
+
+
+def test_digits_stand_alone(tokenizer: Tokenizer) -> None:
+    assert [tokenizer.decode([id]) for id in tokenizer.encode("2024")] == list("2024")
+
+
+def without(name: str) -> bytes:
+    raw = json.loads(train_tokenizer(SAMPLE, 320))
+    raw["added_tokens"] = [token for token in raw["added_tokens"] if token["content"] != name]
+    del raw["model"]["vocab"][name]
+    return json.dumps(raw).encode()
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+def test_a_missing_control_token_is_named(name: str) -> None:
+    with pytest.raises(ModelError, match="lacks"):
+        Tokenizer(without(name))
+
+
+@pytest.mark.parametrize("junk", [b"", b"{}", b"\xff\xfe", b"[1, 2]"])
+def test_junk_is_no_tokenizer(junk: bytes) -> None:
+    with pytest.raises(ModelError, match="cannot be read"):
+        Tokenizer(junk)
