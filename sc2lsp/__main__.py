@@ -61,9 +61,7 @@ def main(ctx: click.Context, stdio: bool, client_process_id: int | None) -> None
     if ctx.invoked_subcommand is None:
         from sc2lsp.server import create_server
 
-        server = create_server({})
-        server.process_id = client_process_id
-        ctx.exit(server.serve())
+        ctx.exit(create_server(client_process_id).serve())
 
 
 @main.command()

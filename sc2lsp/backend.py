@@ -88,18 +88,28 @@ class Backend:
             return self._model
 
     async def generate(self, document: str, prompt: tuple[int, ...], sampling: SamplingParams) -> AsyncGenerator[Chunk]:
-        """Stream a completion; leaving early cancels it in the runtime. Raises BackendError."""
-        await self.model()
-        assert self._client is not None
-        chunks = self._client.generate(document, prompt, sampling, self._config.timeout, self._config.timeout)
-        try:
-            async with aclosing(chunks):
-                async for chunk in chunks:
-                    yield chunk
-        except RuntimeTimeout:
-            raise BackendTimeout(f"no answer within {self._config.timeout:g} s; see `sc2lsp status`") from None
-        except (ConnectionLost, RequestRefused) as failure:
-            raise BackendError(str(failure)) from None
+        """Stream a completion; leaving early cancels it in the runtime. Raises BackendError.
+
+        A runtime that turns out to be gone before its first chunk is found or started again, once.
+        """
+        started = False
+        for last_try in (False, True):
+            await self.model()
+            assert self._client is not None
+            chunks = self._client.generate(document, prompt, sampling, self._config.timeout, self._config.timeout)
+            try:
+                async with aclosing(chunks):
+                    async for chunk in chunks:
+                        started = True
+                        yield chunk
+                return
+            except RuntimeTimeout:
+                raise BackendTimeout(f"no answer within {self._config.timeout:g} s; see `sc2lsp status`") from None
+            except RequestRefused as refusal:
+                raise BackendError(str(refusal)) from None
+            except ConnectionLost as lost:
+                if started or last_try:
+                    raise BackendError(str(lost)) from None
 
     async def close(self) -> None:
         if self._client is not None:

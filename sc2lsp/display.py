@@ -5,7 +5,7 @@ Works on the text around the cursor alone; knows no tokens and no editor.
 
 from dataclasses import dataclass
 
-_OPENERS = (":", "{", "(", "[", ",")  # a line that ends so goes on below
+_OPENERS = (":", "{")  # a line that ends so has a block below it
 _CLOSERS = frozenset(")]}>\"'`;:,")
 _BLANK = " \t"
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from itertools import groupby
 
 from rich.console import Console
 from rich.table import Table
@@ -10,6 +11,7 @@ from rich.text import Text
 from sc2lsp.completion import Completion, Result
 from sc2lsp.context.document import Document
 from sc2lsp.context.prompt import Prompt
+from sc2lsp.context.retrieve import Snippet
 from sc2lsp.session import Target
 
 LINES_ABOVE, LINES_BELOW = 8, 4
@@ -30,25 +32,33 @@ def explanation(target: Target, result: Result) -> None:
     print_prompt(result.prompt, console)
     console.print()
     if result.completions:
-        console.print(in_place(target.document, target.offset, result.completions[0]))
+        console.print(in_place(target.document, target.offset, result.completions[0]), soft_wrap=True)
     else:
         console.print("The model had nothing to suggest here.")
     console.print()
-    console.print(_timings(result))
+    console.print(_timings(result), soft_wrap=True)
 
 
 def print_prompt(prompt: Prompt, console: Console | None = None) -> None:
-    """The snippets of a prompt in their order, then how its tokens are spent."""
+    """The files whose snippets are in a prompt, in its order, then how its tokens are spent."""
     console = console or Console()
-    table = Table("file", "lines", "kind", "score", "tokens", "begins", title="Context, most useful last", box=None)
-    for packed in prompt.snippets:
-        snippet = packed.snippet
-        lines = f"{snippet.start_line + 1}-{snippet.end_line}"
-        first = Text(snippet.text.strip().partition("\n")[0], overflow="ellipsis", no_wrap=True)
-        table.add_row(snippet.path, lines, snippet.kind, f"{snippet.score:.2f}", str(packed.tokens), first)
+    table = Table("file", "snippets", "tokens", "score", "what", title="Context, most useful last", box=None)
+    for path, group in groupby(prompt.snippets, lambda packed: packed.snippet.path):
+        packed = list(group)
+        what = " · ".join(_headline(item.snippet) for item in packed)
+        score = max(item.snippet.score for item in packed)
+        tokens = sum(item.tokens for item in packed)
+        row = (path, str(len(packed)), str(tokens), f"{score:.1f}", Text(what, overflow="ellipsis", no_wrap=True))
+        table.add_row(*row)
     console.print(table)
     spent = f"{len(prompt.token_ids)} tokens in {prompt.order.upper()} order for {prompt.path}"
     console.print(f"{spent}: {prompt.prefix_tokens} before the cursor, {prompt.suffix_tokens} after it")
+
+
+def _headline(snippet: Snippet) -> str:
+    """The line that names what a snippet defines: the first that is no decorator."""
+    lines = [line.strip() for line in snippet.text.splitlines() if line.strip()]
+    return next((line for line in lines if not line.startswith("@")), lines[0])
 
 
 def in_place(document: Document, offset: int, completion: Completion) -> Text:

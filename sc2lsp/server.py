@@ -27,9 +27,9 @@ log = logging.getLogger("sc2lsp")
 class Server(StdioServer):
     """The state behind the handlers: a session, a backend, and the requests under way."""
 
-    def __init__(self, command_line: Mapping[str, Any]) -> None:
+    def __init__(self, client_process_id: int | None) -> None:
         super().__init__("sc2lsp", __version__)
-        self.command_line = command_line
+        self.client_process_id = client_process_id
         self.session = Session(Config())
         self.backend = Backend(self.session.config)
         self.accepted = 0
@@ -47,7 +47,7 @@ class Server(StdioServer):
         options = params.initialization_options
         editor = cast(Mapping[str, Any], options) if isinstance(options, Mapping) else {}
         try:
-            config = load(editor, self.command_line)
+            config = load(editor)
         except ConfigError as wrong:
             self.tell(str(wrong))
             config = Config()
@@ -118,9 +118,9 @@ class Server(StdioServer):
                 del self._running[path]
 
 
-def create_server(command_line: Mapping[str, Any]) -> Server:
-    """A server with its handlers; `command_line` overrides every other layer of the configuration."""
-    server = Server(command_line)
+def create_server(client_process_id: int | None = None) -> Server:
+    """A server with its handlers; it ends when the process that its client names, or this one, has ended."""
+    server = Server(client_process_id)
 
     @server.feature(types.INITIALIZE)
     def initialize(params: types.InitializeParams) -> None:
@@ -131,8 +131,9 @@ def create_server(command_line: Mapping[str, Any]) -> Server:
         server.background(server.load_model())
         for folder in server.session.folders.values():
             server.background(server.index(folder))
-        if server.process_id is not None:
-            server.background(server.end_with_parent(server.process_id))
+        parent = server.process_id or server.client_process_id
+        if parent is not None:
+            server.background(server.end_with_parent(parent))
 
     @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
     def did_open(params: types.DidOpenTextDocumentParams) -> None:

@@ -40,23 +40,24 @@ class Protocol(LanguageServerProtocol):
         except JsonRpcException:
             if "id" in data and "method" in data:
                 method = str(data["method"])[:100]
-                self._refuse(data["id"], JsonRpcInvalidParams.CODE, f"{method}: the parameters are not the protocol's")
+                malformed = (JsonRpcInvalidParams.CODE, f"{method}: the parameters are not the protocol's")
+                self._refuse(data["id"], *(self._out_of_turn(method) or malformed))
             raise
 
     def handle_message(self, message: Any) -> None:
-        method = getattr(message, "method", None)
-        if self._workspace is None and method is not None and method not in _BEFORE_INITIALIZE:
-            self._refuse_request(message, types.ErrorCodes.ServerNotInitialized, "send initialize first")
-        elif self._shutdown and method != types.EXIT:
-            self._refuse_request(message, types.ErrorCodes.InvalidRequest, "the server was shut down")
-        else:
+        refusal = self._out_of_turn(getattr(message, "method", None))
+        if refusal is None:
             super().handle_message(message)
+        elif (id := getattr(message, "id", None)) is not None:  # notifications are dropped: they have no reply
+            self._refuse(id, *refusal)
 
-    def _refuse_request(self, message: Any, code: int, reason: str) -> None:
-        """Notifications are dropped: they have no reply."""
-        id = getattr(message, "id", None)
-        if id is not None:
-            self._refuse(id, code, reason)
+    def _out_of_turn(self, method: str | None) -> tuple[int, str] | None:
+        """Code and reason where the client's life cycle does not allow a method now."""
+        if self._workspace is None and method is not None and method not in _BEFORE_INITIALIZE:
+            return types.ErrorCodes.ServerNotInitialized, "send initialize first"
+        if self._shutdown and method != types.EXIT:
+            return types.ErrorCodes.InvalidRequest, "the server was shut down"
+        return None
 
     def _refuse(self, id: str | int, code: int, reason: str) -> None:
         self._send_response(id, error=types.ResponseError(code=code, message=reason))

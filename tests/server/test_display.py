@@ -46,7 +46,15 @@ def test_what_the_editor_closed_is_replaced(text: str, raw: str, expected: str, 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("x = $0\n", "\n"), ("    $0\n", "\n\n"), ("if x:$0\n", "\n\n"), ("f(\n    $0)\n", "\n"), ("$0", "\n\n")],
+    [
+        ("x = $0\n", "\n"),
+        ("    $0\n", "\n\n"),
+        ("if x:$0\n", "\n\n"),
+        ("f(\n    $0)\n", "\n"),
+        ("f($0\n", "\n"),
+        ("if (x) {$0\n", "\n\n"),
+        ("$0", "\n\n"),
+    ],
 )
 def test_where_generation_ends(text: str, expected: str) -> None:
     prefix, _, suffix = text.partition("$0")
