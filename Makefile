@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check lint types setup clean
+.PHONY: demo test check lint types bench setup clean
 
 setup: $(READY)
 
@@ -34,6 +34,10 @@ types: $(READY)
 	$(BIN)/pyright
 
 check: lint types test
+
+# The README's figures, measured here: start, memory, keystrokes, and decoding beside transformers.
+bench: $(READY)
+	$(BIN)/python -m tests.benchmarks.bench
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -73,8 +73,7 @@ def denied(path: str) -> bool:
 
 def walk(root: Path, exclude: Sequence[str] = ()) -> Iterator[str]:
     """Root-relative POSIX paths of the source files worth reading, sorted; `exclude` holds gitignore patterns."""
-    own = _Rules("", pathspec.GitIgnoreSpec.from_lines(exclude))
-    stack: list[tuple[str, _Chains]] = [("", ((own,), *(() for _ in IGNORE_FILES)))]
+    stack: list[tuple[str, _Chains]] = [("", _outermost(exclude))]
     while stack:
         folder, outer = stack.pop()
         entries = _entries(root, folder)
@@ -82,6 +81,19 @@ def walk(root: Path, exclude: Sequence[str] = ()) -> Iterator[str]:
         kept = [(name, is_folder) for name, is_folder in entries if not _ignored(folder, name, is_folder, chains)]
         yield from (f"{folder}{name}" for name, is_folder in kept if not is_folder)
         stack += [(f"{folder}{name}/", chains) for name, is_folder in reversed(kept) if is_folder]
+
+
+def is_candidate(root: Path, path: str, exclude: Sequence[str] = ()) -> bool:
+    """Whether `walk` would give a root-relative path, were it there."""
+    chains = _outermost(exclude)
+    folder = ""
+    *folders, name = path.split("/")
+    for part in folders:
+        chains = _with_ignore_files(root, folder, set(IGNORE_FILES), chains)
+        if _ignored(folder, part, True, chains):
+            return False
+        folder = f"{folder}{part}/"
+    return not _ignored(folder, name, False, _with_ignore_files(root, folder, set(IGNORE_FILES), chains))
 
 
 def read(root: Path, path: str) -> str | Skipped:
@@ -102,6 +114,10 @@ def read(root: Path, path: str) -> str | Skipped:
     if len(text) > MAX_LINE and max(map(len, re.split(r"[\r\n]", text))) > MAX_LINE:
         return Skipped(path, "minified")
     return text
+
+
+def _outermost(exclude: Sequence[str]) -> _Chains:
+    return ((_Rules("", pathspec.GitIgnoreSpec.from_lines(exclude)),), *(() for _ in IGNORE_FILES))
 
 
 def _read_regular(path: Path) -> bytes | str:

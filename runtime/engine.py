@@ -8,7 +8,6 @@ import queue
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from pathlib import Path
 from time import perf_counter
 
 import torch
@@ -17,10 +16,9 @@ from torch import Tensor
 from . import weights
 from .api import Chunk, FinishReason, ModelFacts, Request, RequestRefused, Usage
 from .config import read_config
-from .errors import ModelError
 from .kv_cache import KVCache
 from .sampler import sample
-from .tokenizer import Tokenizer
+from .tokenizer import Tokenizer, read_tokenizer_json
 
 Emit = Callable[[Chunk | RequestRefused], None]
 
@@ -60,7 +58,8 @@ class Engine:
         device = _device()
         progress("locating the model", 0.0)
         folder = weights.fetch(model)
-        self.tokenizer_json, self._tokenizer = _tokenizer(folder)
+        self.tokenizer_json = read_tokenizer_json(folder)
+        self._tokenizer = Tokenizer(self.tokenizer_json)
         config = read_config(folder)
         parameters = weights.parameter_count(config)
         dtype = _dtype(device, parameters)
@@ -214,12 +213,3 @@ def _device() -> torch.device:
 def _dtype(device: torch.device, parameters: int) -> torch.dtype:
     """Half the bytes where that is the faster half; a small model on a CPU is fastest, and exact, in float32."""
     return torch.float32 if device.type == "cpu" and parameters <= _SMALL_MODEL else torch.bfloat16
-
-
-def _tokenizer(folder: Path) -> tuple[bytes, Tokenizer]:
-    path = folder / "tokenizer.json"
-    try:
-        json = path.read_bytes()
-    except OSError:
-        raise ModelError(f"{folder} has no readable tokenizer.json; it belongs beside the weights") from None
-    return json, Tokenizer(json)

@@ -69,7 +69,7 @@ async def serve_async(
     on_listening: Callable[[str], None] | None = None,
 ) -> None:
     """`serve` on the running event loop."""
-    if token is None and not url.startswith("unix:"):
+    if token is None and url.startswith("tcp:"):
         raise ListenError(f"cannot listen on {url} without a token: anyone who reaches the port could use the model")
     listener = listen(url)
     server: uvicorn.Server

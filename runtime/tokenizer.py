@@ -6,6 +6,8 @@ that prevents it is lost when a tokenizer is saved, copied or pickled, so it is 
 
 import hashlib
 from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
 
 import tokenizers
 
@@ -17,6 +19,19 @@ REPO_NAME, FILE_SEP = "<repo_name>", "<file_sep>"
 # The first seven of StarCoder2's 38 control tokens (special_tokens_map.json of bigcode/starcoder2-15b): what a
 # completion prompt is made of. Ids are looked up by these names, never assumed.
 REQUIRED = (END_OF_TEXT, FIM_PREFIX, FIM_MIDDLE, FIM_SUFFIX, FIM_PAD, REPO_NAME, FILE_SEP)
+
+
+def read_tokenizer_json(folder: Path) -> bytes:
+    """`folder/tokenizer.json`; converted by transformers, where that is installed, from an older checkpoint's files.
+
+    Raises ModelError.
+    """
+    try:
+        return (folder / "tokenizer.json").read_bytes()
+    except FileNotFoundError:
+        return _converted(folder)
+    except OSError as wrong:
+        raise ModelError(f"{folder}/tokenizer.json cannot be read: {wrong.strerror}") from None
 
 
 class Tokenizer:
@@ -63,6 +78,21 @@ class Tokenizer:
             raise ModelError(f"tokenizer.json lacks {', '.join(missing)}: not a StarCoder2 tokenizer")
         if not self.control_ids.isdisjoint(self.encode("".join(self.control))):
             raise ModelError("this version of `tokenizers` turns text into control tokens; install tokenizers>=0.22")
+
+
+def _converted(folder: Path) -> bytes:
+    missing = f"{folder} has no tokenizer.json; it belongs beside the weights"
+    if not (folder / "merges.txt").exists():
+        raise ModelError(missing)
+    try:
+        transformers = import_module("transformers")  # not needed to serve, hence no dependency
+        fast = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except ImportError:
+        raise ModelError(f"{missing}, or pip install transformers to convert its merges.txt") from None
+    except (OSError, ValueError) as wrong:
+        raise ModelError(f"{missing}, and its merges.txt cannot be converted: {wrong}") from None
+    json: str = fast.backend_tokenizer.to_str()
+    return json.encode("utf-8")
 
 
 def _valid(text: str) -> str:

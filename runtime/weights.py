@@ -19,7 +19,8 @@ from .errors import ModelError
 from .locate import EMBEDDED, model_folder
 from .model import StarCoder2
 
-HUB_FILES = ["config.json", "tokenizer.json", "*.safetensors", "*.safetensors.index.json"]
+HUB_FILES = ["config.json", "*.safetensors", "*.safetensors.index.json"]
+HUB_FILES += ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt"]
 
 
 def fetch(model: str) -> Path:

@@ -21,7 +21,7 @@ from sc2lsp.runtime.client import ConnectionLost, RuntimeClient, RuntimeFailed, 
 from sc2lsp.runtime.config import read_config
 from sc2lsp.runtime.errors import ModelError
 from sc2lsp.runtime.locate import EMBEDDED, model_folder
-from sc2lsp.runtime.tokenizer import Tokenizer
+from sc2lsp.runtime.tokenizer import Tokenizer, read_tokenizer_json
 from sc2lsp.runtime.wire import Status
 
 REMEMBERED = 8192  # texts: a keystroke asks again for nearly all that the one before it asked for
@@ -145,9 +145,7 @@ def local_model(config: Config) -> Model | None:
         return None
     try:
         shape = read_config(folder)
-        return Model(config.model, shape.context_length, Tokenizer((folder / "tokenizer.json").read_bytes()))
-    except OSError:
-        raise BackendUnavailable(f"{folder} has no readable tokenizer.json; it belongs beside the weights") from None
+        return Model(config.model, shape.context_length, Tokenizer(read_tokenizer_json(folder)))
     except ModelError as wrong:
         raise BackendUnavailable(str(wrong)) from None
 

@@ -4,6 +4,7 @@ The same session, retrieval, prompt and display as in the language server; only 
 """
 
 import re
+import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -267,11 +268,13 @@ def _id_of(line: str) -> str | int | None:
 
 
 def _peak_rss_mb() -> float:
-    try:
-        import resource
-    except ImportError:  # Windows
+    """0 where the platform does not tell."""
+    status = Path("/proc/self/status")
+    if status.exists():  # not getrusage: on Linux that begins with the peak of the process that started this one
+        peak = re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(), re.MULTILINE)
+        return round(int(peak[1]) / 1024, 1) if peak else 0.0
+    if sys.platform == "win32":
         return 0.0
-    import sys
+    import resource
 
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1 << 20 if sys.platform == "darwin" else 1 << 10), 1)
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20), 1)  # bytes on macOS

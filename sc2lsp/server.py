@@ -75,6 +75,11 @@ class Server(StdioServer):
             shown = types.ShowMessageParams(types.MessageType.Warning, f"sc2lsp: {message}")
             asyncio.get_running_loop().call_soon(self.window_show_message, shown)
 
+    def follow(self, folder: Folder) -> None:
+        """Index a folder, and keep the index as the disk is."""
+        self.background(self.index(folder))
+        self.background(self.watch(folder))
+
     async def index(self, folder: Folder) -> None:
         """Index a folder in slices between which keystrokes are served."""
         async with Progress(self, f"Indexing {folder.name}") as progress:
@@ -84,6 +89,18 @@ class Server(StdioServer):
                     progress.report(f"{count} files")
                     await asyncio.sleep(0)
                     slice_end = monotonic() + SLICE_SECONDS
+
+    async def watch(self, folder: Folder) -> None:
+        """Follow the folder's files on disk, by polling where the system has no watches left."""
+        from watchfiles import awatch
+
+        for polling in (False, True):
+            try:
+                async for changes in awatch(folder.root, force_polling=polling, ignore_permission_denied=True):
+                    for _, path in changes:
+                        self.session.reload(Path(path))
+            except OSError as limit:
+                log.warning("%s; changed files are found by polling", limit.strerror)
 
     async def load_model(self) -> None:
         """Have the runtime ready before the first keystroke asks for it."""
@@ -130,7 +147,7 @@ def create_server(client_process_id: int | None = None) -> Server:
     def initialized(_: types.InitializedParams) -> None:
         server.background(server.load_model())
         for folder in server.session.folders.values():
-            server.background(server.index(folder))
+            server.follow(folder)
         parent = server.process_id or server.client_process_id
         if parent is not None:
             server.background(server.end_with_parent(parent))
@@ -169,7 +186,7 @@ def create_server(client_process_id: int | None = None) -> Server:
         for added in params.event.added:
             folder = server.add_folder(_path(added.uri))
             if folder is not None:
-                server.background(server.index(folder))
+                server.follow(folder)
 
     @server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())
     async def inline_completion(params: types.InlineCompletionParams) -> types.InlineCompletionList | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from sc2lsp.config import Config, tighten
 from sc2lsp.context.document import Document, Edit, Encoding, Position
 from sc2lsp.context.index import Index, scan
-from sc2lsp.context.workspace import denied
+from sc2lsp.context.workspace import denied, is_candidate
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,14 @@ class Folder:
     def name(self) -> str:
         """What the prompt calls the repository."""
         return self.root.name or "workspace"
+
+    def refresh(self, path: str) -> None:
+        """A root-relative path changed on disk, appeared, or is gone with all that was below it."""
+        if not (self.root / path).exists():
+            for known in [known for known in self.index.known if known == path or known.startswith(f"{path}/")]:
+                self.index.remove(known)
+        elif path in self.index.known or is_candidate(self.root, path, self.config.exclude):
+            self.index.load(path)
 
     def scan(self) -> Iterator[str]:
         """Index the folder, one file a step."""
@@ -98,7 +106,7 @@ class Session:
         """A file changed on disk, or is gone."""
         folder = self.folder_of(path)
         if folder.root in self.folders:
-            folder.index.load(path.relative_to(folder.root).as_posix())
+            folder.refresh(path.relative_to(folder.root).as_posix())
 
     def close(self, path: Path) -> None:
         entry = self._documents.pop(path, None)

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from sc2lsp.context.workspace import MAX_FILE_BYTES, Skipped, denied, read, walk
+from sc2lsp.context.workspace import MAX_FILE_BYTES, Skipped, denied, is_candidate, read, walk
 
 
 def plant(root: Path, files: dict[str, str]) -> None:
@@ -146,3 +146,9 @@ def test_an_unreadable_file() -> None:
             assert read(root, "a.py") == Skipped("a.py", "unreadable")
             assert read(root, "open.py") == "x\n"
         (root / "d").chmod(0o700)
+
+
+def test_a_path_is_a_candidate_exactly_when_walk_gives_it(tmp_path: Path) -> None:
+    paths = ["a.py", "b.txt", "build/x.py", "pkg/c.py", "pkg/gen/d.py", "pkg/keep/e.py", "node_modules/m.js", ".env"]
+    plant(tmp_path, dict.fromkeys(paths, "") | {".gitignore": "gen/\n", "pkg/.ignore": "e.py\n"})
+    assert [path for path in sorted(paths) if is_candidate(tmp_path, path, ("b*",))] == list(walk(tmp_path, ("b*",)))

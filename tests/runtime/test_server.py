@@ -113,7 +113,7 @@ async def tokens(client: RuntimeClient, prompt: tuple[int, ...], count: int, doc
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(3.0):
-        while not condition():  # noqa: ASYNC110 - what other threads do has no event to wait for
+        while not condition():
             await asyncio.sleep(0.005)
 
 

@@ -3,11 +3,12 @@
 import json
 import os
 import random
+from pathlib import Path
 
 import pytest
 
 from sc2lsp.runtime.errors import ModelError
-from sc2lsp.runtime.tokenizer import REQUIRED, Tokenizer
+from sc2lsp.runtime.tokenizer import REQUIRED, Tokenizer, read_tokenizer_json
 from sc2lsp.runtime.training.bpe import CONTROL_TOKENS, train_tokenizer
 
 from .checkpoints import SAMPLE
@@ -86,3 +87,22 @@ def test_a_missing_control_token_is_named(name: str) -> None:
 def test_junk_is_no_tokenizer(junk: bytes) -> None:
     with pytest.raises(ModelError, match="cannot be read"):
         Tokenizer(junk)
+
+
+def test_an_older_checkpoints_files_are_converted(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    """vocab.json and merges.txt, as checkpoints had before tokenizer.json."""
+    raw = json.loads(train_tokenizer(SAMPLE, 320))
+    (tmp_path / "vocab.json").write_text(json.dumps(raw["model"]["vocab"]))
+    (tmp_path / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in raw["model"]["merges"]))
+    special = {"additional_special_tokens": CONTROL_TOKENS, "bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>"}
+    kind = {"tokenizer_class": "GPT2Tokenizer", "unk_token": "<|endoftext|>"}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({**kind, **special}))
+    converted = Tokenizer(read_tokenizer_json(tmp_path))
+    assert converted.control.items() >= tokenizer.control.items()
+    assert converted.decode(converted.encode("def f():\n    return 12")) == "def f():\n    return 12"
+    assert converted.control_ids.isdisjoint(converted.encode("<fim_middle>"))
+
+
+def test_no_tokenizer_at_all(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"no tokenizer\.json"):
+        read_tokenizer_json(tmp_path)
