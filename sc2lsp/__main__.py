@@ -61,6 +61,8 @@ def main(ctx: click.Context, stdio: bool, client_process_id: int | None) -> None
     if ctx.invoked_subcommand is None:
         from sc2lsp.server import create_server
 
+        if sys.stdin.isatty() and not stdio:
+            click.echo("sc2lsp waits for an editor on standard input; `sc2lsp --help` lists the commands.", err=True)
         ctx.exit(create_server(client_process_id).serve())
 
 
@@ -84,9 +86,8 @@ def complete(
 
     async def one() -> None:
         where, query = headless.query_at(_required(place), root)
-        workspace = headless.Workspace.open(where, config)
-        target = workspace.target(query)
         with waiting() as on_status:
+            target = headless.Workspace.open(where, config, on_status).target(query)
             backend = Backend(config, on_status)
             result = await run(target, backend)
         await backend.close()
@@ -119,7 +120,7 @@ def context(
     """What would be in the prompt at PATH:LINE:COL, and why."""
     from sc2lsp import headless
     from sc2lsp.completion import build_prompt, find_snippets
-    from sc2lsp.explain import print_prompt
+    from sc2lsp.explain import print_prompt, waiting
 
     config = _config(model)
     prompt_model = asyncio.run(headless.prompt_model(config))
@@ -129,7 +130,8 @@ def context(
             _print(answer)
         return
     where, query = headless.query_at(_required(place), root)
-    target = headless.Workspace.open(where, config).target(query)
+    with waiting() as on_status:
+        target = headless.Workspace.open(where, config, on_status).target(query)
     prompt = build_prompt(target, find_snippets(target), prompt_model, budget)
     if as_json:
         _print(headless.context_json(prompt))
@@ -142,9 +144,11 @@ def context(
 @_as_json
 def index(root: Path, as_json: bool) -> None:
     """Build the index of ROOT and print its figures."""
+    from sc2lsp.explain import waiting
     from sc2lsp.headless import index_json
 
-    figures = index_json(root, _config(None))
+    with waiting() as on_status:
+        figures = index_json(root, _config(None), on_status)
     if as_json:
         _print(figures)
         return

@@ -26,7 +26,7 @@ from sc2lsp.runtime.wire import Status
 
 REMEMBERED = 8192  # texts: a keystroke asks again for nearly all that the one before it asked for
 
-OnStatus = Callable[[str, float], None]  # message, fraction done
+OnStatus = Callable[[str, float | None], None]  # message, fraction done where it is known
 
 
 class BackendError(Exception):

@@ -1,6 +1,6 @@
 """Prompts and completions for people: what was chosen, the text in its place, and where the time went."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from itertools import groupby
 
@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sc2lsp.backend import OnStatus
 from sc2lsp.completion import Completion, Result
 from sc2lsp.context.document import Document
 from sc2lsp.context.prompt import Prompt
@@ -19,11 +20,10 @@ GHOST = "bold green"
 
 
 @contextmanager
-def waiting() -> Generator[Callable[[str, float], None]]:
-    """A spinner on standard error while a runtime starts; the body hands the yielded function to a backend."""
-    console = Console(stderr=True)
-    with console.status("starting the runtime") as spinner:
-        yield lambda message, fraction: spinner.update(f"{message} {fraction:.0%}")
+def waiting() -> Generator[OnStatus]:
+    """A spinner on standard error that says what the body, which calls the yielded function, is waiting for."""
+    with Console(stderr=True).status("starting") as spinner:
+        yield lambda message, fraction: spinner.update(message if fraction is None else f"{message} {fraction:.0%}")
 
 
 def explanation(target: Target, result: Result) -> None:

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from sc2lsp.backend import Backend, BackendError, Model, local_model
+from sc2lsp.backend import Backend, BackendError, Model, OnStatus, local_model
 from sc2lsp.completion import Result, build_prompt, complete, find_snippets
 from sc2lsp.config import Config
 from sc2lsp.context.document import Document, Position
@@ -53,14 +53,15 @@ class Workspace:
     folder: Folder
 
     @staticmethod
-    def open(root: Path, config: Config) -> "Workspace":
+    def open(root: Path, config: Config, on_status: OnStatus | None = None) -> "Workspace":
         """Index `root`. Raises InputError or ConfigError."""
         if not root.is_dir():
             raise InputError(f"{root} is not a folder")
         session = Session(config)
         folder = session.add_folder(root.resolve())
-        for _ in folder.scan():
-            pass
+        for count, _ in enumerate(folder.scan(), 1):
+            if on_status is not None and count % 100 == 0:
+                on_status(f"indexed {count} files", None)
         return Workspace(session, folder)
 
     def target(self, query: Query) -> Target:
@@ -199,10 +200,10 @@ def context_json(prompt: Prompt) -> dict[str, Any]:
     }
 
 
-def index_json(root: Path, config: Config) -> dict[str, Any]:
+def index_json(root: Path, config: Config, on_status: OnStatus | None = None) -> dict[str, Any]:
     """`index --json`: build the index and say what it holds. Raises InputError or ConfigError."""
     trace = Trace()
-    stats = Workspace.open(root, config).folder.index.stats()
+    stats = Workspace.open(root, config, on_status).folder.index.stats()
     return {
         "files": stats.files,
         "skipped": dict(stats.skipped),

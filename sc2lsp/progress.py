@@ -1,11 +1,14 @@
 """Work-done progress that says nothing to clients without it (LSP 3.18, "Work Done Progress")."""
 
+import asyncio
 from types import TracebackType
 from uuid import uuid4
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
+
+CONSENT_SECONDS = 2.0
 
 
 class Progress:
@@ -22,9 +25,9 @@ class Progress:
     async def __aenter__(self) -> "Progress":
         if self._wanted:
             try:
-                await self._bar.create_async(self._token)
-            except JsonRpcException:
-                self._wanted = False  # the client may refuse
+                await asyncio.wait_for(self._bar.create_async(self._token), CONSENT_SECONDS)
+            except (JsonRpcException, TimeoutError):
+                self._wanted = False  # the client may refuse, and some never answer
         if self._wanted:
             self._bar.begin(self._token, types.WorkDoneProgressBegin(title=self._title))
         return self
