@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from functools import lru_cache
 from pathlib import Path
+from time import monotonic
 
 from platformdirs import user_cache_path
 
@@ -25,6 +26,8 @@ from sc2lsp.runtime.tokenizer import Tokenizer, read_tokenizer_json
 from sc2lsp.runtime.wire import Status
 
 REMEMBERED = 8192  # texts: a keystroke asks again for nearly all that the one before it asked for
+
+RETRY_SECONDS = 30.0
 
 OnStatus = Callable[[str, float | None], None]  # message, fraction done where it is known
 
@@ -68,23 +71,26 @@ class Backend:
         self._client: RuntimeClient | None = None
         self._model: Model | None = None
         self._connecting = asyncio.Lock()
+        self._failure = ""
+        self._retry_at = 0.0  # not before: a model that does not load must not cost a process a keystroke
         # Mutated by: model() under the lock, and close(), on the event loop.
 
     async def model(self) -> Model:
         """Wait for a runtime with its model loaded. Raises BackendUnavailable or BackendTimeout."""
         async with self._connecting:
-            if self._client is None or self._client.lost is not None or self._model is None:
-                self._model = None
-                try:
-                    async with asyncio.timeout(self._config.load_timeout):
-                        self._model = await self._connect()
-                except TimeoutError:
-                    seconds = self._config.load_timeout
-                    raise BackendTimeout(
-                        f"the model was not loaded within {seconds:g} s; see `sc2lsp status`"
-                    ) from None
-                except (ConnectionLost, RuntimeFailed, daemon.DaemonError) as failure:
-                    raise BackendUnavailable(str(failure)) from None
+            if self._client is not None and self._client.lost is None and self._model is not None:
+                return self._model
+            if monotonic() < self._retry_at:
+                raise BackendUnavailable(self._failure)
+            try:
+                async with asyncio.timeout(self._config.load_timeout):
+                    self._model = await self._connect()
+            except TimeoutError:
+                within = f"{self._config.load_timeout:g} s"
+                raise BackendTimeout(f"the model was not loaded within {within}; see `sc2lsp status`") from None
+            except (ConnectionLost, RuntimeFailed, daemon.DaemonError) as failure:
+                self._failure, self._retry_at = str(failure), monotonic() + RETRY_SECONDS
+                raise BackendUnavailable(self._failure) from None
             return self._model
 
     async def generate(self, document: str, prompt: tuple[int, ...], sampling: SamplingParams) -> AsyncGenerator[Chunk]:
@@ -112,18 +118,16 @@ class Backend:
                     raise BackendError(str(lost)) from None
 
     async def close(self) -> None:
-        if self._client is not None:
-            await self._client.close()
-            self._client = None
+        client, self._client, self._model = self._client, None, None
+        if client is not None:
+            await client.close()
 
     def _report(self, status: Status) -> None:
         if self.on_status is not None:
             self.on_status(status.message, status.fraction)
 
     async def _connect(self) -> Model:
-        if self._client is not None:
-            await self._client.close()
-            self._client = None
+        await self.close()
         self._client = client = await self._open()
         facts = await client.ready()
         return Model(facts.name, facts.context_length, await _tokenizer(client, facts))

@@ -16,6 +16,8 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
+from sc2lsp.runtime.training.plan import Plan, SourceFile
+
 # Never trained on: what completion quality is measured with, here and in the public benchmark.
 EVALUATION = frozenset("flask httpx trio rich zod fastapi sqlalchemy jedi aider django hugo gson pyright".split())
 PERMISSIVE = frozenset(
@@ -47,37 +49,9 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """The model to train; the rest of a StarCoder2 shape follows from these."""
-
-    vocab_size: int
-    hidden_size: int
-    num_layers: int
-    num_heads: int
-    num_kv_heads: int
-    context_length: int
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    tokens: int
-    batch: int
-    lr: float
-    seed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Recipe:
-    model: Shape
-    train: Schedule
+    plan: Plan
     source: tuple[Source, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class CorpusFile:
-    repo: str
-    path: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +69,9 @@ def read_recipe(path: Path) -> Recipe:
     """Raises CorpusError: unreadable, of the wrong shape, not permissive, or naming an evaluation repository."""
     try:
         recipe = msgspec.convert(tomllib.loads(path.read_text("utf-8")), Recipe)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as wrong:
+    except OSError as wrong:
+        raise CorpusError(f"{path} cannot be read: {wrong.strerror}") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as wrong:
         raise CorpusError(f"{path}: {wrong}") from None
     for source in recipe.source:
         if source.licence not in PERMISSIVE:
@@ -109,10 +85,10 @@ def read_recipe(path: Path) -> Recipe:
 
 def collect(
     sources: Sequence[Source], cache: Path, report: Callable[[Source], None]
-) -> tuple[list[CorpusFile], list[SourceAccount]]:
+) -> tuple[list[SourceFile], list[SourceAccount]]:
     """Fetch and filter every source in order; the same sources give the same files in the same order."""
     seen: set[str] = set()
-    files: list[CorpusFile] = []
+    files: list[SourceFile] = []
     accounts: list[SourceAccount] = []
     for source in sources:
         report(source)
@@ -122,8 +98,8 @@ def collect(
     return files, accounts
 
 
-def _filter(source: Source, texts: list[tuple[str, str]], seen: set[str]) -> tuple[list[CorpusFile], SourceAccount]:
-    kept: list[CorpusFile] = []
+def _filter(source: Source, texts: list[tuple[str, str]], seen: set[str]) -> tuple[list[SourceFile], SourceAccount]:
+    kept: list[SourceFile] = []
     left_out: dict[str, int] = {}
     total = hashlib.sha256()
     for path, text in texts:
@@ -134,7 +110,7 @@ def _filter(source: Source, texts: list[tuple[str, str]], seen: set[str]) -> tup
             continue
         seen.add(digest)
         total.update(digest.encode())
-        kept.append(CorpusFile(source.name, path, text))
+        kept.append(SourceFile(source.name, path, text))
     chars = sum(len(file.text) for file in kept)
     return kept, SourceAccount(source, len(kept), chars, left_out, total.hexdigest())
 

@@ -222,7 +222,8 @@ def _spawn(command: Sequence[str], place: Endpoint) -> subprocess.Popen[bytes]:
 
 def _last_line(log: Path) -> str:
     lines = log.read_text("utf-8", "replace").split("\n") if log.exists() else []
-    return next((line for line in reversed(lines) if line.strip()), f"it left no message in {log}")
+    last = next((line for line in reversed(lines) if line.strip()), f"it left no message in {log}")
+    return last.removeprefix("sc2lsp: ")
 
 
 def _is_held(lock: Path) -> bool:

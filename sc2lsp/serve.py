@@ -17,14 +17,19 @@ if TYPE_CHECKING:
 NEEDED = ("torch", "safetensors", "huggingface_hub", "uvicorn", "starlette")
 
 
+def require_runtime() -> None:
+    """Raises InputError where the packages that run a model are missing."""
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise InputError(f"{', '.join(missing)} not installed: pip install torch==2.13.0 'sc2lsp[runtime]'")
+
+
 def serve(model: str, listen: str | None, token: str | None, idle_timeout: float | None) -> None:
     """Serve until a signal, or until no client was there for `idle_timeout` seconds.
 
     Raises InputError without the runtime's packages, ListenError, ModelError, DaemonError.
     """
-    missing = [name for name in NEEDED if find_spec(name) is None]
-    if missing:
-        raise InputError(f"{', '.join(missing)} not installed: pip install torch==2.13.0 'sc2lsp[runtime]'")
+    require_runtime()
     from sc2lsp.runtime import server
 
     model = absolute_model(model)

@@ -7,14 +7,17 @@ from time import monotonic
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from sc2lsp.corpus import CorpusFile, Recipe, SourceAccount, collect, read_recipe
+from sc2lsp.corpus import Recipe, SourceAccount, collect, read_recipe
+from sc2lsp.runtime.training.plan import SourceFile
+from sc2lsp.serve import require_runtime
 
 
 def train(recipe_path: Path, folder: Path, cache: Path) -> None:
     """Fetch, filter and train as `recipe_path` says; interrupted, a second call goes on from the last checkpoint.
 
-    Raises CorpusError for a recipe that cannot be followed.
+    Raises CorpusError for a recipe that cannot be followed, InputError without the runtime's packages.
     """
+    require_runtime()
     recipe = read_recipe(recipe_path)
     console = Console(stderr=True)
     with console.status("corpus") as status:
@@ -24,36 +27,21 @@ def train(recipe_path: Path, folder: Path, cache: Path) -> None:
     (folder / "README.md").write_text(_data_sheet(recipe, accounts, seconds), "utf-8")
 
 
-def _optimise(recipe: Recipe, files: Sequence[CorpusFile], folder: Path, console: Console) -> float:
+def _optimise(recipe: Recipe, files: Sequence[SourceFile], folder: Path, console: Console) -> float:
     """Seconds that the optimisation took in this call."""
-    from sc2lsp.runtime.training.build import Plan, build, training_steps
-    from sc2lsp.runtime.training.examples import SourceFile
+    from sc2lsp.runtime.training.build import build, training_steps
 
-    shape, schedule = recipe.model, recipe.train
-    plan = Plan(
-        vocab_size=shape.vocab_size,
-        hidden_size=shape.hidden_size,
-        num_layers=shape.num_layers,
-        num_heads=shape.num_heads,
-        num_kv_heads=shape.num_kv_heads,
-        context_length=shape.context_length,
-        tokens=schedule.tokens,
-        batch=schedule.batch,
-        lr=schedule.lr,
-        seed=schedule.seed,
-    )
     started = monotonic()
     columns = (TextColumn("loss {task.fields[loss]:.3f}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as progress:
-        task = progress.add_task("train", total=training_steps(plan), loss=0.0)
-        sources = [SourceFile(file.repo, file.path, file.text) for file in files]
-        build(plan, sources, folder, lambda step, loss: progress.update(task, completed=step, loss=loss))
+        task = progress.add_task("train", total=training_steps(recipe.plan), loss=0.0)
+        build(recipe.plan, files, folder, lambda step, loss: progress.update(task, completed=step, loss=loss))
     return monotonic() - started
 
 
 def _data_sheet(recipe: Recipe, accounts: Sequence[SourceAccount], seconds: float) -> str:
     """The README of a checkpoint: what it is, and every source with version, licence, and a digest of what was used."""
-    shape, schedule = recipe.model, recipe.train
+    plan = recipe.plan
     rows = [
         f"| {a.source.name} | {a.source.version or 'folder'} | {a.source.licence} | {a.files} | {a.chars:,} "
         f"| {sum(a.left_out.values())} | `{a.sha256[:16]}` |"
@@ -66,9 +54,9 @@ def _data_sheet(recipe: Recipe, accounts: Sequence[SourceAccount], seconds: floa
     left_out = ", ".join(f"{reason} {count:,}" for reason, count in sorted(reasons.items()))
     return f"""# Data sheet of the model in this folder
 
-A StarCoder2-architecture model: {shape.num_layers} layers of width {shape.hidden_size}, {shape.num_heads} heads over \
-{shape.num_kv_heads} key-value heads, a vocabulary of {shape.vocab_size:,}, {shape.context_length:,} positions. \
-Trained from random weights by `sc2lsp train` on {schedule.tokens:,} tokens of Python, seed {schedule.seed}, in \
+A StarCoder2-architecture model: {plan.num_layers} layers of width {plan.hidden_size}, {plan.num_heads} heads over \
+{plan.num_kv_heads} key-value heads, a vocabulary of {plan.vocab_size:,}, {plan.context_length:,} positions. \
+Trained from random weights by `sc2lsp train` on {plan.tokens:,} tokens of Python, seed {plan.seed}, in \
 {seconds / 60:.0f} minutes of its last run.
 It is small and its suggestions are often wrong. It completes code; it does not know facts and was not tuned to follow
 instructions.

@@ -3,9 +3,7 @@
 import json
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -13,48 +11,11 @@ from safetensors.torch import save_file
 from ..config import parse_config
 from ..tokenizer import END_OF_TEXT, FIM_PAD, Tokenizer
 from .bpe import train_tokenizer
-from .examples import ExampleParams, ExampleSource, SourceFile
+from .examples import ExampleParams, ExampleSource
 from .loop import TrainingParams, train
+from .plan import Plan, SourceFile
 
 _TOKENIZER_FILES = 2500  # enough text for the merges of a small vocabulary
-SLIDING_WINDOW = 4096  # StarCoder2's
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """The shape of the model and the length of its training; what a recipe says, without where the files are."""
-
-    vocab_size: int
-    hidden_size: int
-    num_layers: int
-    num_heads: int
-    num_kv_heads: int
-    context_length: int
-    tokens: int
-    batch: int
-    lr: float
-    seed: int
-
-    def config(self) -> dict[str, Any]:
-        """`config.json` in the published checkpoints' own keys."""
-        return {
-            "architectures": ["Starcoder2ForCausalLM"],
-            "model_type": "starcoder2",
-            "vocab_size": self.vocab_size,
-            "hidden_size": self.hidden_size,
-            "intermediate_size": 4 * self.hidden_size,
-            "num_hidden_layers": self.num_layers,
-            "num_attention_heads": self.num_heads,
-            "num_key_value_heads": self.num_kv_heads,
-            "max_position_embeddings": self.context_length,
-            "sliding_window": SLIDING_WINDOW,
-            "rope_theta": 10000.0,
-            "hidden_act": "gelu_pytorch_tanh",
-            "norm_epsilon": 1e-5,
-            "use_bias": True,
-            "tie_word_embeddings": True,
-            "torch_dtype": "float16",
-        }
 
 
 def build(

@@ -10,15 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..tokenizer import END_OF_TEXT, FILE_SEP, FIM_MIDDLE, FIM_PREFIX, FIM_SUFFIX, REPO_NAME, Tokenizer
+from .plan import SourceFile
 
 _MIN_SNIPPET = 48  # tokens: less room than this is not worth another file
-
-
-@dataclass(frozen=True, slots=True)
-class SourceFile:
-    repo: str
-    path: str  # inside the repository, POSIX
-    text: str
 
 
 @dataclass(frozen=True, slots=True)

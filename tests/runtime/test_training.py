@@ -8,8 +8,9 @@ import torch
 
 from sc2lsp.runtime.tokenizer import FILE_SEP, FIM_MIDDLE, FIM_PREFIX, FIM_SUFFIX, REPO_NAME, Tokenizer
 from sc2lsp.runtime.training.bpe import train_tokenizer
-from sc2lsp.runtime.training.build import Plan, build
-from sc2lsp.runtime.training.examples import ExampleParams, ExampleSource, SourceFile
+from sc2lsp.runtime.training.build import build
+from sc2lsp.runtime.training.examples import ExampleParams, ExampleSource
+from sc2lsp.runtime.training.plan import Plan, SourceFile
 from sc2lsp.runtime.weights import load
 
 OURS = sorted((Path(__file__).parents[2] / "runtime").glob("*.py"))

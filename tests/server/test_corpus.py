@@ -9,14 +9,13 @@ from sc2lsp.runtime.engine import Engine
 from sc2lsp.train import train
 
 HEAD = """
-[model]
+[plan]
 vocab_size = 400
 hidden_size = 32
 num_layers = 1
 num_heads = 2
 num_kv_heads = 1
 context_length = 128
-[train]
 tokens = 1024
 batch = 2
 lr = 1e-3

@@ -1,0 +1,64 @@
+"""The backend's promises to whoever types: no process a keystroke, no tokenizer that is not the model's."""
+
+from pathlib import Path
+
+import pytest
+
+from sc2lsp import daemon
+from sc2lsp.backend import Backend, BackendUnavailable, Model, local_model
+from sc2lsp.config import Config
+from sc2lsp.runtime.api import SamplingParams
+
+from ..runtime.checkpoints import write_checkpoint
+
+pytestmark = pytest.mark.usefixtures("own_runtime")
+
+
+async def test_a_failure_is_remembered_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    starts: list[str] = []
+    spawn = daemon.serve_command
+
+    def counted(model: str, place: daemon.Endpoint, idle_timeout: float) -> list[str]:
+        starts.append(model)
+        return spawn(model, place, idle_timeout)
+
+    monkeypatch.setattr(daemon, "serve_command", counted)
+    backend = Backend(Config(model=str(tmp_path / "none")))
+    for _ in range(3):
+        with pytest.raises(BackendUnavailable, match="no such model"):
+            await backend.model()
+    assert len(starts) == 1
+    await backend.close()
+
+
+async def test_the_tokenizer_is_fetched_once_and_checked(tmp_path: Path, own_runtime: Path) -> None:
+    folder = write_checkpoint(tmp_path)
+    config = Config(model=str(folder))
+
+    async def encoded() -> list[int]:
+        backend = Backend(config)
+        model = await backend.model()
+        await backend.close()
+        return list(model.encode("def add(a, b):"))
+
+    expected = local_model(config)
+    assert isinstance(expected, Model)
+    assert await encoded() == list(expected.encode("def add(a, b):"))
+    (kept,) = (own_runtime / "cache").rglob("*.json")
+    assert kept.read_bytes() == (folder / "tokenizer.json").read_bytes()
+    kept.write_bytes(kept.read_bytes().replace(b"def", b"fed"))  # damage is a miss, never a wrong tokenizer
+    assert await encoded() == list(expected.encode("def add(a, b):"))
+    assert kept.read_bytes() == (folder / "tokenizer.json").read_bytes()
+
+
+async def test_leaving_early_cancels_in_the_runtime(tmp_path: Path) -> None:
+    backend = Backend(Config(model=str(write_checkpoint(tmp_path))))
+    model = await backend.model()
+    prompt = tuple(model.encode("def add(a, b):\n"))
+    stream = backend.generate("a", prompt, SamplingParams(max_tokens=400, temperature=2.0, seed=1))
+    await anext(stream)
+    await stream.aclose()
+    last = [chunk async for chunk in backend.generate("b", prompt, SamplingParams(max_tokens=1))][-1]
+    assert last.usage is not None
+    assert last.usage.queue_ms < 1000  # the abandoned one does not run on
+    await backend.close()
