@@ -20,7 +20,7 @@ $(READY): pyproject.toml constraints.txt
 
 # A hole in a small real workspace: what the context engine chose, the completion in its place, and the timings.
 demo: $(READY)
-	@$(BIN)/sc2lsp complete tests/fixtures/shelf/shelf/report.py:26:15 --explain
+	@$(BIN)/sc2lsp complete tests/fixtures/shelf/shelf/store.py:49:28 --explain
 
 test: $(READY)
 	$(BIN)/pytest

@@ -3,11 +3,13 @@
 Works on the text around the cursor alone; knows no tokens and no editor.
 """
 
+import re
 from dataclasses import dataclass
 
 _OPENERS = (":", "{")  # a line that ends so has a block below it
 _CLOSERS = frozenset(")]}>\"'`;:,")
 _BLANK = " \t"
+_RUNAWAY = re.compile(r"(.{3,40}?)\1{4,}", re.DOTALL)  # the same again and again: a small model that lost its way
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ def show(raw: str, prefix: str, suffix: str) -> Shown | None:
     for stop in stops(prefix, suffix):
         text = text.partition(stop)[0]
     text = _without_repeated_suffix(text.rstrip(), suffix)
-    if not text.strip():
+    if not text.strip() or _RUNAWAY.search(text):
         return None
     rest = _line_of(suffix)
     return Shown(text, len(rest) if _closes(rest) and text.endswith(rest.strip()) else 0)

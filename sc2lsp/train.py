@@ -1,5 +1,6 @@
 """`sc2lsp train`: a recipe followed from its sources to a checkpoint folder with its data sheet."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic
@@ -7,7 +8,7 @@ from time import monotonic
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from sc2lsp.corpus import Recipe, SourceAccount, collect, read_recipe
+from sc2lsp.corpus import EVALUATION, Recipe, SourceAccount, collect, read_recipe
 from sc2lsp.runtime.training.plan import SourceFile
 from sc2lsp.serve import require_runtime
 
@@ -42,32 +43,43 @@ def _optimise(recipe: Recipe, files: Sequence[SourceFile], folder: Path, console
 def _data_sheet(recipe: Recipe, accounts: Sequence[SourceAccount], seconds: float) -> str:
     """The README of a checkpoint: what it is, and every source with version, licence, and a digest of what was used."""
     plan = recipe.plan
-    rows = [
+    rows = "\n".join(
         f"| {a.source.name} | {a.source.version or 'folder'} | {a.source.licence} | {a.files} | {a.chars:,} "
         f"| {sum(a.left_out.values())} | `{a.sha256[:16]}` |"
         for a in accounts
-    ]
-    reasons: dict[str, int] = {}
+    )
+    left_out = Counter[str]()
     for account in accounts:
-        for reason, count in account.left_out.items():
-            reasons[reason] = reasons.get(reason, 0) + count
-    left_out = ", ".join(f"{reason} {count:,}" for reason, count in sorted(reasons.items()))
-    return f"""# Data sheet of the model in this folder
+        left_out.update(account.left_out)
+    reasons = "\n".join(f"| {reason} | {count:,} |" for reason, count in sorted(left_out.items()))
+    return f"""# Data sheet
 
-A StarCoder2-architecture model: {plan.num_layers} layers of width {plan.hidden_size}, {plan.num_heads} heads over \
-{plan.num_kv_heads} key-value heads, a vocabulary of {plan.vocab_size:,}, {plan.context_length:,} positions. \
-Trained from random weights by `sc2lsp train` on {plan.tokens:,} tokens of Python, seed {plan.seed}, in \
-{seconds / 60:.0f} minutes of its last run.
-It is small and its suggestions are often wrong. It completes code; it does not know facts and was not tuned to follow
-instructions.
+A model of StarCoder2's architecture, trained from random weights by `sc2lsp train`. It completes code. It is small and
+often wrong, knows no facts and follows no instructions.
+
+| | |
+|---|---|
+| layers, width | {plan.num_layers}, {plan.hidden_size} |
+| heads, key-value heads | {plan.num_heads}, {plan.num_kv_heads} |
+| vocabulary, context | {plan.vocab_size:,}, {plan.context_length:,} tokens |
+| trained on | {plan.tokens:,} tokens of Python, seed {plan.seed}, {seconds / 60:.0f} minutes in the last run |
 
 Examples are in StarCoder2's repository format. 70 % of them have a hole, prefix-suffix-middle and suffix-prefix-middle
 half and half, cut at any character; 70 % of the holes end at the end of a line.
 
-Left out of the sources, by reason: {left_out}. Evaluation repositories (flask, httpx, trio, rich, zod, fastapi,
-sqlalchemy, jedi, aider, django, hugo, gson, pyright) were never in.
+## Sources
 
-| source | version | licence | files | characters | left out | sha256 of the kept files' digests |
+All permissively licensed, as the recipe names them for `sc2lsp train`. The digest is over the SHA-256 of every file kept.
+
+| source | version | licence | files | characters | left out | digest |
 |---|---|---|---|---|---|---|
-{chr(10).join(rows)}
+{rows}
+
+## Left out
+
+Repositories that quality is measured with were never in: {", ".join(sorted(EVALUATION))}.
+
+| reason | files |
+|---|---|
+{reasons}
 """

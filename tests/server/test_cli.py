@@ -17,8 +17,8 @@ from ..runtime.checkpoints import write_checkpoint
 from .conftest import SHELF
 
 pytestmark = pytest.mark.usefixtures("own_runtime")
-REPORT = SHELF / "shelf" / "report.py"
-HOLE = f"{REPORT}:26:15"  # what `make demo` completes
+STORE, LINE, COLUMN = SHELF / "shelf" / "store.py", 49, 28  # what `make demo` completes
+HOLE = f"{STORE}:{LINE}:{COLUMN}"
 
 
 def sc2lsp(*arguments: str, stdin: str = "", status: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -46,7 +46,7 @@ def test_complete_json_is_the_contract() -> None:
     assert set(result["timings_ms"]) == {"context", "prompt", "queue", "prefill", "decode", "display", "total"}
     (completion,) = result["completions"]
     assert set(completion) == {"text", "range", "mean_logprob", "finish_reason"}
-    assert completion["range"] == {"start": {"line": 26, "column": 15}, "end": {"line": 26, "column": 15}}
+    assert completion["range"] == {side: {"line": LINE, "column": COLUMN} for side in ("start", "end")}
     assert completion["text"].strip()
     assert completion["mean_logprob"] < 0
     assert 0 < result["prompt_tokens"] <= 1024
@@ -76,7 +76,7 @@ def test_the_demo_shows_context_text_and_timings() -> None:
     out = sc2lsp("complete", HOLE, "--explain", COLUMNS="160").stdout
     text = answer("complete", HOLE, "--json")["completions"][0]["text"]
     assert "shelf/models.py" in out
-    assert f"   26         print({text.splitlines()[0]}" in out
+    assert f"   {LINE}         member = self.find_{text.splitlines()[0]}" in out
     assert all(f"{stage} " in out for stage in ("context", "prefill", "decode", "total"))
 
 
@@ -88,7 +88,7 @@ def test_complete_prints_the_text_alone() -> None:
 def test_complete_batch_answers_in_order() -> None:
     text = "import json\n\n\ndef read(path):\n    with open(path) as file:\n        return json."
     good = {"id": "a", "path": "shelf/new.py", "line": 6, "column": 21, "text": text}
-    queries = [good, "nonsense\n", {"id": 2, "path": "shelf/report.py", "line": 26, "column": 15}, "\n",
+    queries = [good, "nonsense\n", {"id": 2, "path": "shelf/store.py", "line": LINE, "column": COLUMN}, "\n",
                {"id": 3, "path": "gone.py", "line": 1, "column": 1}, {"id": 4, "path": "a.py", "line": 0, "column": 1},
                {"id": 5, "path": "../secret.py", "line": 1, "column": 1}, {**good, "id": 6, "surprise": 1}]  # fmt: skip
     results = answers("complete", "--batch", "--root", str(SHELF), queries=queries)
@@ -103,21 +103,20 @@ def test_complete_batch_answers_in_order() -> None:
 def test_context_json_is_the_contract() -> None:
     prompt = answer("context", HOLE, "--json", "--budget", "700")
     assert set(prompt) == {"order", "repo", "path", "prompt_tokens", "snippets", "prefix_tokens", "suffix_tokens"}
-    assert (prompt["order"], prompt["repo"], prompt["path"]) == ("spm", "shelf", "shelf/report.py")
+    assert (prompt["order"], prompt["repo"], prompt["path"]) == ("spm", "shelf", "shelf/store.py")
     assert prompt["prompt_tokens"] <= 700
     assert all(
         set(snippet) == {"path", "start_line", "end_line", "kind", "score", "tokens", "text"}
         for snippet in prompt["snippets"]
     )
-    assert {snippet["path"] for snippet in prompt["snippets"]} >= {"shelf/models.py", "shelf/store.py"}
+    assert {snippet["path"] for snippet in prompt["snippets"]} >= {"shelf/models.py", "shelf/lending.py"}
     for snippet in prompt["snippets"]:
         lines = (SHELF / snippet["path"]).read_text().splitlines(keepends=True)
         assert lines[snippet["start_line"] - 1] in snippet["text"]
 
 
 def test_context_batch_keeps_a_budget_of_bytes() -> None:
-    text = REPORT.read_text()
-    base = {"path": "shelf/report.py", "line": 26, "column": 15, "text": text}
+    base = {"path": "shelf/store.py", "line": LINE, "column": COLUMN, "text": STORE.read_text()}
     queries = [{**base, "id": limit, "snippet_bytes": limit} for limit in (0, 300, 1000, 100_000)]
     results = answers("context", "--batch", "--root", str(SHELF), queries=queries)
     sizes = [

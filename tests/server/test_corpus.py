@@ -97,7 +97,7 @@ def test_train_ends_in_a_model_with_its_data_sheet(tmp_path: Path) -> None:
     train(path, tmp_path / "out", tmp_path / "cache")
     sheet = (tmp_path / "out" / "README.md").read_text()
     assert "| project | folder | MIT | 1 |" in sheet
-    assert "duplicate 1" in sheet
+    assert "| duplicate | 1 |" in sheet
     engine = Engine(str(tmp_path / "out"), lambda message, fraction: None)
     assert engine.facts.vocab_size == 400
     engine.close()

@@ -25,6 +25,8 @@ def check(text: str, raw: str, expected: str | None, replaces: int = 0) -> None:
         ("    $0\n    return a\n", "a = 1\n    return a\n", "a = 1"),  # already stands below
         ("    $0\n\n    return a\n", "a = 1\n    return a", "a = 1"),
         ("x = $0", "1   ", "1"),
+        ("f($0", "today, today, today, today, today, today, to", None),  # a runaway
+        ("x = [$0", "0, 0, 0, 0]", "0, 0, 0, 0]"),
     ],
 )
 def test_trimming(text: str, raw: str, expected: str | None) -> None:
