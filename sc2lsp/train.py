@@ -69,7 +69,7 @@ half and half, cut at any character; 70 % of the holes end at the end of a line.
 
 ## Sources
 
-All permissively licensed, as the recipe names them for `sc2lsp train`. The digest is over the SHA-256 of every file kept.
+All permissively licensed. The digest is over the SHA-256 sums of the files that were kept.
 
 | source | version | licence | files | characters | left out | digest |
 |---|---|---|---|---|---|---|
