@@ -45,7 +45,7 @@ async def starts() -> list[tuple[str, str]]:
 
 
 async def keystrokes() -> list[tuple[str, str]]:
-    """One change and one request per character, each awaited: how long an editor waits; the server's memory after it."""
+    """One change and one request per character, each awaited as an editor would; then the server's memory."""
     path = SHELF / "shelf" / "report.py"
     times: list[float] = []
     shown = 0
