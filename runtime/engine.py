@@ -16,6 +16,7 @@ from torch import Tensor
 from . import weights
 from .api import Chunk, FinishReason, ModelFacts, Request, RequestRefused, Usage
 from .config import read_config
+from .errors import ModelError
 from .kv_cache import KVCache
 from .sampler import sample
 from .tokenizer import Tokenizer, read_tokenizer_json
@@ -61,6 +62,9 @@ class Engine:
         self.tokenizer_json = read_tokenizer_json(folder)
         self._tokenizer = Tokenizer(self.tokenizer_json)
         config = read_config(folder)
+        if self._tokenizer.vocab_size > config.vocab_size:
+            sizes = f"{self._tokenizer.vocab_size} tokens, config.json {config.vocab_size}"
+            raise ModelError(f"{folder}: tokenizer.json has {sizes}; they are not of the same model")
         parameters = weights.parameter_count(config)
         dtype = _dtype(device, parameters)
         progress("loading weights", 0.2)
@@ -76,10 +80,12 @@ class Engine:
             tokenizer_sha256=self._tokenizer.sha256,
         )
         self._device, self._dtype = device, dtype
+        session = self._new_session()
+        self._max_sessions = max(1, min(SESSIONS, SESSION_BYTES // session.nbytes))
         self._sessions: OrderedDict[str, KVCache] = OrderedDict()
         self._waiting: queue.Queue[Generation | None] = queue.Queue(MAX_WAITING)
         progress("warming up", 0.9)
-        self._warm_up()
+        self._warm_up(session)
         self._thread = threading.Thread(target=self._work, name="sc2lsp-engine", daemon=True)
         self._thread.start()
         # Mutated by: _sessions on the engine's thread only; _waiting from any thread.
@@ -155,7 +161,10 @@ class Engine:
         """Emit token after token until something ends the generation."""
         params = generation.request.sampling
         generator = torch.Generator(device=self._device)
-        generator.manual_seed(params.seed) if params.seed is not None else generator.seed()
+        if params.seed is None:
+            generator.seed()
+        else:
+            generator.manual_seed(params.seed)
         produced: list[int] = []
         while not generation.aborted:
             if not bool(torch.isfinite(logits).all()):
@@ -196,10 +205,8 @@ class Engine:
         return KVCache(self._model.config, self.facts.context_length, self._dtype, self._device)
 
     @torch.inference_mode()
-    def _warm_up(self) -> None:
+    def _warm_up(self, cache: KVCache) -> None:
         """Pay for lazy initialisation now: one prefill and one decode step on throw-away keys and values."""
-        cache = self._new_session()
-        self._max_sessions = max(1, min(SESSIONS, SESSION_BYTES // cache.nbytes))
         for tokens in (self._tokenizer.encode("def main():"), [0]):
             self._step(cache, tokens)
 

@@ -25,6 +25,7 @@ import filelock
 from sc2lsp.runtime import wire
 from sc2lsp.runtime.client import ConnectionLost, RuntimeClient
 from sc2lsp.runtime.listen import is_private
+from sc2lsp.runtime.locate import model_folder
 
 MAX_SOCKET_PATH = 100  # bytes; the kernels allow 104 (macOS) to 108 (Linux)
 FIRST_DELAY, LAST_DELAY = 0.02, 0.5  # seconds between two attempts to connect
@@ -68,9 +69,10 @@ def runtime_dir() -> Path:
 
 
 def endpoint(model: str) -> Endpoint:
-    """The place of `model`'s runtime. Another version of this package is another place. Raises DaemonError."""
+    """The place of `model`'s runtime. Another version or installation is another place. Raises DaemonError."""
     version = importlib.metadata.version("sc2lsp")
-    return _endpoint(hashlib.sha256(f"{version}\n{model}".encode()).hexdigest()[:16])
+    weights = model_folder(model) or model
+    return _endpoint(hashlib.sha256(f"{version}\n{weights}".encode()).hexdigest()[:16])
 
 
 @contextlib.contextmanager

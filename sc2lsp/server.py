@@ -32,7 +32,6 @@ class Server(StdioServer):
         self.client_process_id = client_process_id
         self.session = Session(Config())
         self.backend = Backend(self.session.config)
-        self.accepted = 0
         self._running: dict[Path, asyncio.Task[Result]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._told: set[str] = set()
@@ -210,7 +209,7 @@ def create_server(client_process_id: int | None = None) -> Server:
 
     @server.command(ACCEPTED)
     def accepted(*_: Any) -> None:
-        server.accepted += 1
+        """A suggestion was taken. Nothing is kept of it."""
 
     @server.feature(types.SHUTDOWN)
     async def shutdown(_: None) -> None:

@@ -9,6 +9,8 @@ import torch
 
 from sc2lsp.runtime.api import Chunk, Request, RequestRefused, SamplingParams, Usage
 from sc2lsp.runtime.engine import Engine, Generation
+from sc2lsp.runtime.errors import ModelError
+from sc2lsp.runtime.training.bpe import train_tokenizer
 
 from .checkpoints import TINY, random_model, write_checkpoint
 
@@ -145,3 +147,10 @@ def test_documents_beyond_the_limit_lose_their_cache(engine: Engine) -> None:
         Collected(engine, PROMPT, document=str(document)).finish()
     assert Collected(engine, PROMPT, document="5").usage().cached_tokens == 149
     assert Collected(engine, PROMPT, document="0").usage().cached_tokens == 0
+
+
+def test_the_tokenizer_of_another_model_is_refused(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path)
+    (tmp_path / "tokenizer.json").write_bytes(train_tokenizer([chr(i) * 9 for i in range(256, 600)], 700))
+    with pytest.raises(ModelError, match="not of the same model"):
+        Engine(str(tmp_path), lambda message, fraction: None)

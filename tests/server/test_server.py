@@ -106,12 +106,12 @@ async def test_full_sync_and_reopening(shelf: Path) -> None:
     async with editor() as window:
         await window.initialize(shelf)
         window.open(path)
-        change = {"text": "def add(a, b):\n    return a + "}
+        change = {"text": (shelf / "shelf" / "store.py").read_text("utf-8")}
         document = {"uri": path.as_uri(), "version": 2}
         window.notify("textDocument/didChange", {"textDocument": document, "contentChanges": [change]})
-        assert (await window.complete(path, 1, 15))[0]["range"]["start"] == {"line": 1, "character": 15}
+        assert (await window.complete(path, 48, 27))[0]["range"]["start"] == {"line": 48, "character": 27}
         window.notify("textDocument/didClose", {"textDocument": {"uri": path.as_uri()}})
-        assert await window.complete(path, 1, 15) == []  # not open
+        assert await window.complete(path, 48, 27) == []  # not open
         window.open(path)
         assert await window.complete(path, 20, 4) is not None
 
