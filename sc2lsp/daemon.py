@@ -7,7 +7,6 @@ connect to it. Knows nothing of models: what the process runs is the `serve` com
 import asyncio
 import contextlib
 import hashlib
-import importlib.metadata
 import os
 import secrets
 import signal
@@ -22,6 +21,7 @@ from pathlib import Path
 
 import filelock
 
+from sc2lsp import __version__
 from sc2lsp.runtime import wire
 from sc2lsp.runtime.client import ConnectionLost, RuntimeClient
 from sc2lsp.runtime.listen import is_private
@@ -70,9 +70,8 @@ def runtime_dir() -> Path:
 
 def endpoint(model: str) -> Endpoint:
     """The place of `model`'s runtime. Another version or installation is another place. Raises DaemonError."""
-    version = importlib.metadata.version("sc2lsp")
     weights = model_folder(model) or model
-    return _endpoint(hashlib.sha256(f"{version}\n{weights}".encode()).hexdigest()[:16])
+    return _endpoint(hashlib.sha256(f"{__version__}\n{weights}".encode()).hexdigest()[:16])
 
 
 @contextlib.contextmanager

@@ -38,10 +38,10 @@ async def starts() -> list[tuple[str, str]]:
     times = []
     for _ in range(STARTS):
         started = time.perf_counter()
-        async with editor() as window:
+        async with editor(PYTHONDONTWRITEBYTECODE="") as window:  # with cached bytecode, as installed
             await window.initialize(SHELF)
             times.append((time.perf_counter() - started) * 1e3)
-    return [("server start to initialize reply", quantiles(times))]
+    return [("server start to initialize reply", quantiles(times[1:]))]
 
 
 async def keystrokes() -> list[tuple[str, str]]:
