@@ -32,10 +32,11 @@ def explanation(target: Target, result: Result) -> None:
     print_prompt(result.prompt, console)
     console.print()
     if result.completions:
-        console.print(in_place(target.document, target.offset, result.completions[0]), soft_wrap=True)
+        best = result.completions[0]
+        console.print(in_place(target.document, target.offset, best), soft_wrap=True)
+        console.print(Text(f"\nsuggested: {best.text!r}, mean log-probability {best.mean_logprob:.2f}"), soft_wrap=True)
     else:
         console.print("The model had nothing to suggest here.")
-    console.print()
     console.print(_timings(result), soft_wrap=True)
 
 
