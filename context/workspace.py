@@ -35,6 +35,7 @@ secrets/ .aws/ .ssh/ .gnupg/ .kube/ .docker/
 
 _excluded = pathspec.GitIgnoreSpec.from_lines(EXCLUDED)
 _denied = pathspec.GitIgnoreSpec.from_lines(DENIED)
+_private_folders = pathspec.GitIgnoreSpec.from_lines([pattern for pattern in DENIED if pattern.endswith("/")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +72,20 @@ def denied(path: str) -> bool:
     return _denied.match_file(path.lower())
 
 
-def walk(root: Path, exclude: Sequence[str] = ()) -> Iterator[str]:
-    """Root-relative POSIX paths of the source files worth reading, sorted; `exclude` holds gitignore patterns."""
-    stack: list[tuple[str, _Chains]] = [("", _outermost(exclude))]
+def in_private_folder(path: str) -> bool:
+    """Whether an absolute path lies in a folder where secrets live, such as `.ssh`, wherever a workspace begins."""
+    return _private_folders.match_file(path.lower().lstrip("/"))
+
+
+def walk(root: Path, exclude: Sequence[str] = (), below: str = "") -> Iterator[str]:
+    """Root-relative POSIX paths of the source files worth reading, sorted; `exclude` holds gitignore patterns.
+
+    `below` limits the walk to one folder, to which all the rules on the way apply.
+    """
+    chains = _chains_into(root, below, exclude)
+    if chains is None:
+        return
+    stack: list[tuple[str, _Chains]] = [(f"{below}/" if below else "", chains)]
     while stack:
         folder, outer = stack.pop()
         entries = _entries(root, folder)
@@ -85,14 +97,11 @@ def walk(root: Path, exclude: Sequence[str] = ()) -> Iterator[str]:
 
 def is_candidate(root: Path, path: str, exclude: Sequence[str] = ()) -> bool:
     """Whether `walk` would give a root-relative path, were it there."""
-    chains = _outermost(exclude)
-    folder = ""
-    *folders, name = path.split("/")
-    for part in folders:
-        chains = _with_ignore_files(root, folder, set(IGNORE_FILES), chains)
-        if _ignored(folder, part, True, chains):
-            return False
-        folder = f"{folder}{part}/"
+    parent, _, name = path.rpartition("/")
+    chains = _chains_into(root, parent, exclude)
+    if chains is None:
+        return False
+    folder = f"{parent}/" if parent else ""
     return not _ignored(folder, name, False, _with_ignore_files(root, folder, set(IGNORE_FILES), chains))
 
 
@@ -116,8 +125,17 @@ def read(root: Path, path: str) -> str | Skipped:
     return text
 
 
-def _outermost(exclude: Sequence[str]) -> _Chains:
-    return ((_Rules("", pathspec.GitIgnoreSpec.from_lines(exclude)),), *(() for _ in IGNORE_FILES))
+def _chains_into(root: Path, folder: str, exclude: Sequence[str]) -> _Chains | None:
+    """The rules that hold on the way into a root-relative folder, or None where one of them keeps everybody out."""
+    own = _Rules("", pathspec.GitIgnoreSpec.from_lines(exclude))
+    chains: _Chains = ((own,), *(() for _ in IGNORE_FILES))
+    outer = ""
+    for part in folder.split("/") if folder else ():
+        chains = _with_ignore_files(root, outer, set(IGNORE_FILES), chains)
+        if _ignored(outer, part, True, chains):
+            return None
+        outer = f"{outer}{part}/"
+    return chains
 
 
 def _read_regular(path: Path) -> bytes | str:

@@ -87,5 +87,5 @@ def read_config(folder: Path) -> ModelConfig:
         return parse_config(msgspec.json.decode(path.read_bytes(), type=dict[str, Any]))
     except FileNotFoundError:
         raise ModelError(f"{folder} has no config.json; give a folder with config.json and *.safetensors") from None
-    except (OSError, msgspec.MsgspecError) as wrong:
+    except (OSError, UnicodeDecodeError, msgspec.MsgspecError) as wrong:
         raise ModelError(f"{path} cannot be read: {wrong}") from None

@@ -86,7 +86,7 @@ class _ShardIndex(msgspec.Struct):
 def _indexed_shards(index: Path) -> list[Path]:
     try:
         names = set(msgspec.json.decode(index.read_bytes(), type=_ShardIndex).weight_map.values())
-    except (OSError, msgspec.MsgspecError) as wrong:
+    except (OSError, UnicodeDecodeError, msgspec.MsgspecError) as wrong:
         raise ModelError(f"{index} cannot be read: {wrong}") from None
     for name in sorted(names):
         if Path(name).name != name or not name.endswith(".safetensors"):

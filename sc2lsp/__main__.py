@@ -101,7 +101,7 @@ def complete(
     async def many() -> None:
         workspace = headless.Workspace.open(root or Path.cwd(), config)
         backend = Backend(config)
-        await _print_all(headless.complete_batch(workspace, backend, sys.stdin))
+        await _print_all(headless.complete_batch(workspace, backend, sys.stdin.buffer))
         await backend.close()
 
     asyncio.run(many() if batch else one())
@@ -126,7 +126,7 @@ def context(
     prompt_model = asyncio.run(headless.prompt_model(config))
     if batch:
         workspace = headless.Workspace.open(root or Path.cwd(), config)
-        for answer in headless.context_batch(workspace, prompt_model, sys.stdin):
+        for answer in headless.context_batch(workspace, prompt_model, sys.stdin.buffer):
             _print(answer)
         return
     where, query = headless.query_at(_required(place), root)
@@ -242,7 +242,7 @@ def _required(place: str | None) -> str:
 
 
 def _print(value: Any) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False))
+    click.echo(json.dumps(value))  # ASCII: whatever the encoding of standard output
 
 
 async def _print_all(answers: AsyncIterator[Mapping[str, Any]]) -> None:

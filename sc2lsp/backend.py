@@ -70,28 +70,22 @@ class Backend:
         self.on_status = on_status
         self._client: RuntimeClient | None = None
         self._model: Model | None = None
-        self._connecting = asyncio.Lock()
+        self._opening: asyncio.Task[Model] | None = None
         self._failure = ""
         self._retry_at = 0.0  # not before: a model that does not load must not cost a process a keystroke
-        # Mutated by: model() under the lock, and close(), on the event loop.
+        # Mutated by: model(), its one task, and close(), on the event loop.
 
     async def model(self) -> Model:
-        """Wait for a runtime with its model loaded. Raises BackendUnavailable or BackendTimeout."""
-        async with self._connecting:
-            if self._client is not None and self._client.lost is None and self._model is not None:
-                return self._model
-            if monotonic() < self._retry_at:
-                raise BackendUnavailable(self._failure)
-            try:
-                async with asyncio.timeout(self._config.load_timeout):
-                    self._model = await self._connect()
-            except TimeoutError:
-                within = f"{self._config.load_timeout:g} s"
-                raise BackendTimeout(f"the model was not loaded within {within}; see `sc2lsp status`") from None
-            except (ConnectionLost, RuntimeFailed, daemon.DaemonError) as failure:
-                self._failure, self._retry_at = str(failure), monotonic() + RETRY_SECONDS
-                raise BackendUnavailable(self._failure) from None
+        """Wait for a runtime with its model loaded. Raises BackendUnavailable or BackendTimeout.
+
+        A caller that is cancelled leaves the search for a runtime to the next one.
+        """
+        if self._client is not None and self._client.lost is None and self._model is not None:
             return self._model
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._load())
+            self._opening.add_done_callback(_retrieve)
+        return await asyncio.shield(self._opening)
 
     async def generate(self, document: str, prompt: tuple[int, ...], sampling: SamplingParams) -> AsyncGenerator[Chunk]:
         """Stream a completion; leaving early cancels it in the runtime. Raises BackendError.
@@ -118,6 +112,11 @@ class Backend:
                     raise BackendError(str(lost)) from None
 
     async def close(self) -> None:
+        if self._opening is not None:
+            self._opening.cancel()
+        await self._disconnect()
+
+    async def _disconnect(self) -> None:
         client, self._client, self._model = self._client, None, None
         if client is not None:
             await client.close()
@@ -126,8 +125,24 @@ class Backend:
         if self.on_status is not None:
             self.on_status(status.message, status.fraction)
 
+    async def _load(self) -> Model:
+        try:
+            if monotonic() < self._retry_at:
+                raise BackendUnavailable(self._failure)
+            async with asyncio.timeout(self._config.load_timeout):
+                self._model = await self._connect()
+            return self._model
+        except TimeoutError:
+            within = f"{self._config.load_timeout:g} s"
+            raise BackendTimeout(f"the model was not loaded within {within}; see `sc2lsp status`") from None
+        except (ConnectionLost, RuntimeFailed, daemon.DaemonError) as failure:
+            self._failure, self._retry_at = str(failure), monotonic() + RETRY_SECONDS
+            raise BackendUnavailable(self._failure) from None
+        finally:
+            self._opening = None
+
     async def _connect(self) -> Model:
-        await self.close()
+        await self._disconnect()
         self._client = client = await self._open()
         facts = await client.ready()
         return Model(facts.name, facts.context_length, await _tokenizer(client, facts))
@@ -137,6 +152,12 @@ class Backend:
         if config.endpoint:
             return await RuntimeClient.connect(config.endpoint, config.token or None, self._report)
         return await daemon.connect(absolute_model(config.model), self._report, config.idle_timeout)
+
+
+def _retrieve(task: asyncio.Task[Model]) -> None:
+    """Everybody who waited may have been cancelled: then nobody else asks for the exception."""
+    if not task.cancelled():
+        task.exception()
 
 
 def local_model(config: Config) -> Model | None:

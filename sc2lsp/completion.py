@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from sc2lsp.backend import Backend, Model
-from sc2lsp.context.prompt import Prompt, build
+from sc2lsp.backend import Backend, BackendError, Model
+from sc2lsp.context.prompt import MIN_BUDGET, Prompt, build
 from sc2lsp.context.retrieve import Snippet, retrieve
 from sc2lsp.display import show, stops
 from sc2lsp.runtime.api import Chunk, SamplingParams, Usage
@@ -69,9 +69,16 @@ def find_snippets(target: Target) -> list[Snippet]:
 
 
 def build_prompt(target: Target, snippets: list[Snippet], model: Model, budget: int | None = None) -> Prompt:
-    """The prompt within `budget`, by default the configured one or what the model's context leaves."""
+    """The prompt within `budget`, by default the configured one or what the model's context leaves.
+
+    Raises BackendError where that is nothing.
+    """
     config = target.folder.config
     room = model.context_length - config.max_tokens
+    if budget is None and room < MIN_BUDGET:
+        raise BackendError(
+            f"max_tokens = {config.max_tokens} leaves no room in a context of {model.context_length} tokens"
+        )
     return build(
         target.document.path,
         target.prefix,

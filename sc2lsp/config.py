@@ -33,12 +33,12 @@ class Config:
     endpoint: str = ""  # a runtime somewhere else: unix:/path or tcp://127.0.0.1:port; empty starts a local one
     token: str = ""  # for a tcp endpoint
     order: Literal["spm", "psm"] = "spm"
-    budget: Positive = 2048  # tokens of a whole prompt; a model with a shorter context lowers it
+    budget: Annotated[int, msgspec.Meta(ge=32)] = 2048  # tokens of a whole prompt; a shorter context lowers it
     max_tokens: Positive = 48  # tokens of a completion
     temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] = 0.0
     timeout: Seconds = 10.0  # for one completion, once the model is loaded
     load_timeout: Seconds = 600.0  # for starting a runtime and loading its model
-    idle_timeout: Seconds = 1800.0  # a local runtime ends after so long without a client
+    idle_timeout: Annotated[float, msgspec.Meta(ge=1)] = 1800.0  # a local runtime ends after so long without a client
     exclude: tuple[str, ...] = ()  # gitignore patterns, beside what the ignore files say
     languages_off: tuple[str, ...] = ()
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 _OPENERS = (":", "{")  # a line that ends so has a block below it
 _CLOSERS = frozenset(")]}>\"'`;:,")
+_OPENER_OF = {")": "(", "]": "[", "}": "{"}
 _BLANK = " \t"
 _RUNAWAY = re.compile(r"(.{3,40}?)\1{4,}", re.DOTALL)  # the same again and again: a small model that lost its way
 
@@ -34,7 +35,7 @@ def show(raw: str, prefix: str, suffix: str) -> Shown | None:
     if not text.strip() or _RUNAWAY.search(text):
         return None
     rest = _line_of(suffix)
-    return Shown(text, len(rest) if _closes(rest) and text.endswith(rest.strip()) else 0)
+    return Shown(text, len(rest) if _writes(text, rest) else 0)
 
 
 def _multiline(prefix: str, suffix: str) -> bool:
@@ -48,9 +49,31 @@ def _line_of(suffix: str) -> str:
     return suffix.partition("\n")[0].rstrip("\r")
 
 
-def _closes(rest: str) -> bool:
-    """Only brackets and the like, such as editors insert by themselves."""
-    return bool(rest.strip()) and _CLOSERS.issuperset(rest.strip())
+def _writes(text: str, rest: str) -> bool:
+    """Whether `text` itself ends with the brackets and quotes that follow, such as editors insert by themselves.
+
+    A bracket that `text` opened is closed for its own sake: `print($0)` and `str(x)` make `print(str(x))`.
+    """
+    closers = rest.strip()
+    if not closers or not _CLOSERS.issuperset(closers) or not text.endswith(closers):
+        return False
+    if any(text.count(quote) % 2 == 0 for quote in "\"'`" if quote in closers):
+        return False
+    return _unmatched_closers(text) >= sum(char in _OPENER_OF for char in closers)
+
+
+def _unmatched_closers(text: str) -> int:
+    opened: list[str] = []
+    unmatched = 0
+    for char in text:
+        if char in _OPENER_OF.values():
+            opened.append(char)
+        elif char in _OPENER_OF and _OPENER_OF[char] in opened:
+            while opened.pop() != _OPENER_OF[char]:
+                pass
+        elif char in _OPENER_OF:
+            unmatched += 1
+    return unmatched
 
 
 def _without_repeated_suffix(text: str, suffix: str) -> str:

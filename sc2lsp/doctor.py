@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Literal
 
@@ -15,7 +15,10 @@ from sc2lsp import __version__, daemon
 from sc2lsp.backend import BackendError, local_model
 from sc2lsp.config import Config
 from sc2lsp.context.languages import LANGUAGES, grammar
+from sc2lsp.headless import InputError
+from sc2lsp.runtime.client import ConnectionLost, RuntimeClient
 from sc2lsp.runtime.locate import model_folder
+from sc2lsp.serve import require_runtime
 
 NEOVIM = (0, 12)  # the first with vim.lsp.inline_completion
 
@@ -34,7 +37,7 @@ def examine(config: Config) -> list[Finding]:
     """Every check, in the order in which a first completion would meet them."""
     findings = [Finding("sc2lsp", "ok", f"{__version__} on Python {sys.version.split()[0]}"), _grammars()]
     if config.endpoint:
-        findings.append(Finding("runtime", "ok", f"remote, {config.endpoint}"))
+        findings.append(_endpoint(config))
     else:
         findings += [_torch(), _accelerator(), _model(config), _daemon()]
     return [*findings, *_editors()]
@@ -50,10 +53,22 @@ def _grammars() -> Finding:
 
 def _torch() -> Finding:
     try:
-        return Finding("torch", "ok", version("torch"))
-    except PackageNotFoundError:
-        advice = "pip install torch==2.13.0 'sc2lsp[runtime]', or set `endpoint` to a runtime elsewhere"
-        return Finding("torch", "fail", "not installed: this machine cannot serve a model", advice)
+        require_runtime()
+    except InputError as missing:
+        return Finding("torch", "fail", str(missing), "or set `endpoint` to a runtime elsewhere")
+    return Finding("torch", "ok", version("torch"))
+
+
+def _endpoint(config: Config) -> Finding:
+    async def status() -> str:
+        client = await RuntimeClient.connect(config.endpoint, config.token or None)
+        await client.close()
+        return client.status.message
+
+    try:
+        return Finding("runtime", "ok", f"{config.endpoint}: {asyncio.run(status())}")
+    except ConnectionLost as lost:
+        return Finding("runtime", "fail", str(lost), "is it running, and the token right?")
 
 
 def _accelerator() -> Finding:

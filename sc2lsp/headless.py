@@ -3,6 +3,7 @@
 The same session, retrieval, prompt and display as in the language server; only where text comes from differs.
 """
 
+import os
 import re
 import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
@@ -79,8 +80,9 @@ class Workspace:
             raise InputError(f"{query.path} is excluded from completion: its language is off, or it may hold secrets")
         return target
 
-    def close(self, target: Target) -> None:
-        self.session.close(self.folder.root / target.document.path)
+    def close(self, query: Query) -> None:
+        """What a query brought along is gone with it."""
+        self.session.close(self.folder.root / query.path)
 
 
 def parse_place(place: str) -> tuple[Path, int, int]:
@@ -101,7 +103,7 @@ def root_of(path: Path) -> Path:
 def query_at(place: str, root: Path | None) -> tuple[Path, Query]:
     """The workspace root and the query of a place. Raises InputError."""
     path, line, column = parse_place(place)
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113 - never raises, whatever the name
         raise InputError(f"{path} is not a file")
     root = (root or root_of(path)).resolve()
     if not path.resolve().is_relative_to(root):
@@ -109,18 +111,18 @@ def query_at(place: str, root: Path | None) -> tuple[Path, Query]:
     return root, Query(place, path.resolve().relative_to(root).as_posix(), line, column)
 
 
-def queries(lines: Iterable[str]) -> Iterator[Query | Mapping[str, Any]]:
+def queries(lines: Iterable[bytes]) -> Iterator[Query | Mapping[str, Any]]:
     """Each line of a batch as a query, or as the error answer it gets."""
     for number, line in enumerate(lines, 1):
         if line.strip():
             try:
                 yield msgspec.json.decode(line, type=Query)
-            except msgspec.MsgspecError as wrong:
+            except (msgspec.MsgspecError, UnicodeDecodeError) as wrong:
                 yield {"id": _id_of(line), "error": f"line {number}: {wrong}"}
 
 
 async def complete_batch(
-    workspace: Workspace, backend: Backend, lines: Iterable[str]
+    workspace: Workspace, backend: Backend, lines: Iterable[bytes]
 ) -> AsyncIterator[Mapping[str, Any]]:
     """Answers in order, one for each line."""
     for query in queries(lines):
@@ -130,12 +132,13 @@ async def complete_batch(
         try:
             target = workspace.target(query)
             yield {"id": query.id} | completion_json(target, await complete(target, backend))
-            workspace.close(target)
         except (InputError, BackendError) as failure:
             yield {"id": query.id, "error": str(failure)}
+        finally:
+            workspace.close(query)
 
 
-def context_batch(workspace: Workspace, model: Model, lines: Iterable[str]) -> Iterator[Mapping[str, Any]]:
+def context_batch(workspace: Workspace, model: Model, lines: Iterable[bytes]) -> Iterator[Mapping[str, Any]]:
     """Answers in order, one for each line; the index is built once."""
     for query in queries(lines):
         if not isinstance(query, Query):
@@ -143,14 +146,14 @@ def context_batch(workspace: Workspace, model: Model, lines: Iterable[str]) -> I
             continue
         try:
             target = workspace.target(query)
-        except InputError as failure:
+            started = perf_counter()
+            prompt = _prompt(target, query, model)
+            milliseconds = round((perf_counter() - started) * 1e3, 3)
+            yield {"id": query.id} | context_json(prompt) | {"timings_ms": {"context": milliseconds}}
+        except (InputError, BackendError) as failure:
             yield {"id": query.id, "error": str(failure)}
-            continue
-        started = perf_counter()
-        prompt = _prompt(target, query, model)
-        milliseconds = round((perf_counter() - started) * 1e3, 3)
-        yield {"id": query.id} | context_json(prompt) | {"timings_ms": {"context": milliseconds}}
-        workspace.close(target)
+        finally:
+            workspace.close(query)
 
 
 async def prompt_model(config: Config) -> Model:
@@ -246,7 +249,7 @@ def _place(document: Document, offset: int) -> dict[str, int]:
 def _text(root: Path, path: str) -> str:
     text = read(root, path)
     if isinstance(text, Skipped):
-        missing = not (root / path).exists()
+        missing = not os.path.exists(root / path)  # noqa: PTH110 - never raises, whatever the name
         raise InputError(f"{path} {'does not exist' if missing else f'cannot be completed: {text.reason}'}")
     return text
 
@@ -259,11 +262,11 @@ def _check_place(document: Document, line: int, column: int) -> None:
         raise InputError(f"line {line} of {document.path} has {width} characters, there is no column {column}")
 
 
-def _id_of(line: str) -> str | int | None:
+def _id_of(line: bytes) -> str | int | None:
     """The id of a line that is no query, where it has one."""
     try:
         value = msgspec.json.decode(line, type=dict[str, Any]).get("id")
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
     return value if isinstance(value, str | int) else None
 

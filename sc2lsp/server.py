@@ -42,18 +42,21 @@ class Server(StdioServer):
         return types.PositionEncodingKind(self.workspace.position_encoding).value
 
     def start(self, params: types.InitializeParams) -> None:
-        """Configure from what the client sent; a bad setting is told, and the rest of that layer not used."""
+        """Configure from what the client sent, or without it where it cannot be used."""
         options = params.initialization_options
         editor = cast(Mapping[str, Any], options) if isinstance(options, Mapping) else {}
-        try:
-            config = load(editor)
-        except ConfigError as wrong:
-            self.tell(str(wrong))
-            config = Config()
+        config = self._load(editor) or self._load({}) or Config()
         self.session = Session(config)
         self.backend = Backend(config)
         for root in _roots(params):
             self.add_folder(root)
+
+    def _load(self, editor: Mapping[str, Any]) -> Config | None:
+        try:
+            return load(editor)
+        except ConfigError as wrong:
+            self.tell(str(wrong))
+            return None
 
     def add_folder(self, root: Path) -> Folder | None:
         try:

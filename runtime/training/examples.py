@@ -71,8 +71,8 @@ class ExampleSource:
             window = file.text[start : start + chars]
             holed = rng.random() < self._params.fim_rate
             ids = self._hole(rng, file.path, window) if holed else self._plain(file, window)
-            if len(ids) <= room:
-                return ids
+            if len(ids) <= room or chars == 0:
+                return ids[:room]
             chars = int(chars * 0.8 * room / len(ids))
 
     def _plain(self, file: SourceFile, window: str) -> list[int]:

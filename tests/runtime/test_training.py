@@ -74,6 +74,12 @@ def test_short_holes_end_with_their_line(tokenizer: Tokenizer) -> None:
     assert all(not suffix or suffix.startswith("\n") for suffix in ends)
 
 
+def test_a_path_longer_than_its_room_ends(tokenizer: Tokenizer) -> None:
+    files = [SourceFile("r", "/".join(["very_long_name"] * 30), "x = 1\n" * 50)]
+    source = ExampleSource(files, tokenizer, ExampleParams(64))
+    assert all(len(source.draw(random.Random(seed))) <= 64 for seed in range(20))
+
+
 PLAN = Plan(
     vocab_size=400, hidden_size=48, num_layers=2, num_heads=4, num_kv_heads=2,
     context_length=128, tokens=40 * 4 * 128, batch=4, lr=5e-3, seed=3,

@@ -83,6 +83,7 @@ NORM = "model.norm.weight"
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "no config": (lambda f: (f / "config.json").unlink(), "no config.json"),
     "config not json": (lambda f: (f / "config.json").write_text("{"), "cannot be read"),
+    "config not UTF-8": (lambda f: (f / "config.json").write_bytes(b'{"model_type": "\xff"}'), "cannot be read"),
     "config is a list": (lambda f: (f / "config.json").write_text("[]"), "cannot be read"),
     "another architecture": (lambda f: edit_config(f, model_type="llama"), "serves 'starcoder2'"),
     "remote code": (lambda f: edit_config(f, auto_map={"AutoModel": "x.y"}), "never run"),

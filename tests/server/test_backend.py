@@ -1,5 +1,6 @@
 """The backend's promises to whoever types: no process a keystroke, no tokenizer that is not the model's."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,24 @@ async def test_a_failure_is_remembered_for_a_while(tmp_path: Path, monkeypatch: 
     for _ in range(3):
         with pytest.raises(BackendUnavailable, match="no such model"):
             await backend.model()
+    assert len(starts) == 1
+    await backend.close()
+
+
+async def test_cancelled_keystrokes_share_one_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    starts: list[str] = []
+    spawn = daemon.serve_command
+
+    def counted(model: str, place: daemon.Endpoint, idle_timeout: float) -> list[str]:
+        starts.append(model)
+        return spawn(model, place, idle_timeout)
+
+    monkeypatch.setattr(daemon, "serve_command", counted)
+    backend = Backend(Config(model=str(write_checkpoint(tmp_path))))
+    for _ in range(5):
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(backend.model(), 0.05)
+    assert (await backend.model()).context_length == 512
     assert len(starts) == 1
     await backend.close()
 

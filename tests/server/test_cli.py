@@ -128,6 +128,23 @@ def test_context_batch_keeps_a_budget_of_bytes() -> None:
     assert all(result["timings_ms"]["context"] > 0 for result in results)
 
 
+def test_a_batch_survives_any_line_and_forgets_it(shelf: Path) -> None:
+    """A line's text is gone with the line, and no line ends the batch."""
+    bad = {"id": 1, "path": "shelf/ghost.py", "line": 99, "column": 1, "text": "def from_a_bad_line(): ..."}
+    long = {"id": 2, "path": "x" * 300 + ".py", "line": 1, "column": 1}
+    good = {"id": 3, "path": "shelf/b.py", "line": 1, "column": 14, "text": "from_a_bad_li"}
+    accent = {"id": 4, "path": "shelf/c.py", "line": 1, "column": 3, "text": "\u00e9"}
+    lines = b"".join(json.dumps(query).encode() + b"\n" for query in (bad, long, good)) + b'{"id": "\xff"}\n'
+    lines += json.dumps(accent, ensure_ascii=False).encode() + b"\n"
+    command = [sys.executable, "-P", "-m", "sc2lsp", "context", "--batch", "--root", str(shelf)]
+    environ = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+    done = subprocess.run(command, input=lines, capture_output=True, env=environ, timeout=200, check=True)
+    results = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [("error" in result) for result in results] == [True, True, False, True, True]
+    assert "from_a_bad_line" not in json.dumps(results[2]["snippets"])
+    assert "has 1 characters" in results[4]["error"]
+
+
 def test_index_json_is_the_contract(shelf: Path) -> None:
     (shelf / "latin.py").write_bytes(b"name = '\xe9'\n")
     figures = answer("index", str(shelf), "--json")
@@ -189,6 +206,13 @@ def test_bad_input_gets_one_line(tmp_path: Path) -> None:
         last = done.stderr.strip().splitlines()[-1]
         assert last.startswith("sc2lsp: "), (name, done.stderr)
         assert "Traceback" not in done.stderr, name
+
+
+def test_settings_that_leave_no_room_get_one_line(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("max_tokens = 2000")
+    done = sc2lsp("complete", HOLE, status=1, SC2LSP_CONFIG=str(tmp_path / "config.toml"))
+    assert "leaves no room" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_a_bad_configuration_gets_one_line(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def test_no_file_means_defaults(tmp_path: Path) -> None:
     [
         ("budgett = 1", "unknown setting 'budgett'"),
         ('budget = "much"', "Expected `int`"),
-        ("budget = 0", ">= 1"),
+        ("budget = 31", ">= 32"),
         ('order = "xyz"', "order"),
         ("budget = ", "cannot be read"),
     ],

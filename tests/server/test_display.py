@@ -39,6 +39,12 @@ def test_trimming(text: str, raw: str, expected: str | None) -> None:
         ("f($0)\n", "a, b)", "a, b)", 1),  # the bracket that the editor inserted is replaced, not doubled
         ("f(g($0))\n", "x))", "x))", 2),
         ("f($0)\n", "a", "a", 0),
+        ("print($0)\n", "str(x)", "str(x)", 0),  # closes what it opened itself
+        ("a = [$0]\n", "x[0]", "x[0]", 0),
+        ("print($0)\n", "str(x))", "str(x))", 1),
+        ("f('$0')\n", "it", "it", 0),
+        ("f('$0')\n", "it')", "it')", 2),
+        ("f('$0')\n", "a', 'b')", "a', 'b')", 2),
         ("f($0) + 1\n", "a)", "a)", 0),  # more than brackets to the right: nothing is replaced
     ],
 )

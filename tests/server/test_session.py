@@ -77,6 +77,67 @@ def test_open_text_wins_over_the_disk_until_closed(tmp_path: Path) -> None:
     assert (len(index.defining("in_editor")), len(index.defining("on_disk"))) == (0, 1)
 
 
+def test_private_folders_are_never_completed(tmp_path: Path) -> None:
+    session = session_over()
+    for name in (".ssh/config.py", ".aws/config", "project/secrets/db.py", ".kube/x.py"):
+        session.open(tmp_path / name, "x = ", 1)
+        assert session.target(tmp_path / name, Position(0, 4), "utf-16") is None, name
+    workspace = session_over(tmp_path / ".aws")
+    workspace.open(tmp_path / ".aws" / "a.py", "x = ", 1)
+    assert workspace.target(tmp_path / ".aws" / "a.py", Position(0, 4), "utf-16") is None
+
+
+def test_an_ignored_file_stays_out_of_other_prompts(tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").write_text("private.py\n")
+    path = tmp_path / "private.py"
+    path.write_text("def hidden(): ...\n")
+    session = session_over(tmp_path)
+    index = session.folders[tmp_path].index
+    session.open(path, "def hidden(): ...\n", 1)
+    session.save(path)
+    session.reload(path)
+    assert not index.defining("hidden")
+    session.close(path)
+    assert not index.defining("hidden")
+
+
+def test_a_folder_that_cannot_be_honoured_is_not_completed(tmp_path: Path) -> None:
+    session = Session(Config())
+    (tmp_path / ".sc2lsp.toml").write_text('languages_of = ["python"]')
+    with pytest.raises(ConfigError):
+        session.add_folder(tmp_path)
+    session.open(tmp_path / "a.py", "x = ", 1)
+    assert session.target(tmp_path / "a.py", Position(0, 4), "utf-16") is None
+
+
+def test_documents_follow_their_folder(tmp_path: Path) -> None:
+    (tmp_path / "other.py").write_text("def helper(): ...\n")
+    session, path = Session(Config()), tmp_path / "x.py"
+    session.open(path, "help", 1)
+    for _ in session.add_folder(tmp_path).scan():
+        pass
+    target = session.target(path, Position(0, 4), "utf-16")
+    assert target is not None
+    assert target.folder is session.folders[tmp_path]
+    session.remove_folder(tmp_path)
+    target = session.target(path, Position(0, 4), "utf-16")
+    assert target is not None
+    assert tmp_path not in session.folders
+
+
+def test_an_open_file_that_vanishes_stays_the_editors(tmp_path: Path) -> None:
+    path = tmp_path / "x.py"
+    path.write_text("def disk(): ...\n")
+    session = session_over(tmp_path)
+    index = session.folders[tmp_path].index
+    session.open(path, "def editor(): ...\n", 1)
+    path.unlink()
+    session.reload(path)
+    path.write_text("def disk(): ...\n")
+    session.reload(path)
+    assert (len(index.defining("editor")), len(index.defining("disk"))) == (1, 0)
+
+
 async def test_the_disk_is_followed(tmp_path: Path) -> None:
     (tmp_path / "old.py").write_text("def old(): ...\n")
     (tmp_path / "package").mkdir()
@@ -93,8 +154,11 @@ async def test_the_disk_is_followed(tmp_path: Path) -> None:
     (tmp_path / "node_modules" / "m.js").write_text("function ignored() {}\n")
     (tmp_path / "package" / "inner.py").unlink()
     (tmp_path / "package").rmdir()
+    (tmp_path.parent / "moved" / "deep").mkdir(parents=True)
+    (tmp_path.parent / "moved" / "deep" / "in.py").write_text("def moved(): ...\n")
+    (tmp_path.parent / "moved").rename(tmp_path / "moved")  # announced as one folder
     async with asyncio.timeout(30):
-        while set(index.files) != {"new.py"}:
+        while set(index.files) != {"new.py", "moved/deep/in.py"}:
             await asyncio.sleep(0.05)
     assert not watching.done()
     watching.cancel()
