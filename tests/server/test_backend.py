@@ -15,15 +15,21 @@ from ..runtime.checkpoints import write_checkpoint
 pytestmark = pytest.mark.usefixtures("own_runtime")
 
 
-async def test_a_failure_is_remembered_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    starts: list[str] = []
-    spawn = daemon.serve_command
+@pytest.fixture
+def starts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The models that a runtime was started for."""
+    models: list[str] = []
+    command = daemon.serve_command
 
     def counted(model: str, place: daemon.Endpoint, idle_timeout: float) -> list[str]:
-        starts.append(model)
-        return spawn(model, place, idle_timeout)
+        models.append(model)
+        return command(model, place, idle_timeout)
 
     monkeypatch.setattr(daemon, "serve_command", counted)
+    return models
+
+
+async def test_a_failure_is_remembered_for_a_while(tmp_path: Path, starts: list[str]) -> None:
     backend = Backend(Config(model=str(tmp_path / "none")))
     for _ in range(3):
         with pytest.raises(BackendUnavailable, match="no such model"):
@@ -32,15 +38,7 @@ async def test_a_failure_is_remembered_for_a_while(tmp_path: Path, monkeypatch: 
     await backend.close()
 
 
-async def test_cancelled_keystrokes_share_one_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    starts: list[str] = []
-    spawn = daemon.serve_command
-
-    def counted(model: str, place: daemon.Endpoint, idle_timeout: float) -> list[str]:
-        starts.append(model)
-        return spawn(model, place, idle_timeout)
-
-    monkeypatch.setattr(daemon, "serve_command", counted)
+async def test_cancelled_keystrokes_share_one_start(tmp_path: Path, starts: list[str]) -> None:
     backend = Backend(Config(model=str(write_checkpoint(tmp_path))))
     for _ in range(5):
         with pytest.raises(TimeoutError):
