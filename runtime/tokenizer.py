@@ -59,11 +59,6 @@ class Tokenizer:
         """Ids of plain text; whatever the text spells, no control id. Lone surrogates become U+FFFD."""
         return self._tokenizer.encode(_valid(text), add_special_tokens=False).ids
 
-    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """`encode` of many texts, on all cores."""
-        encodings = self._tokenizer.encode_batch_fast([_valid(text) for text in texts], add_special_tokens=False)
-        return [encoding.ids for encoding in encodings]
-
     def decode(self, ids: Sequence[int]) -> str:
         """Text of ids; control ids are spelled out, a broken UTF-8 sequence becomes U+FFFD."""
         return self._tokenizer.decode(list(ids), skip_special_tokens=False)

@@ -62,7 +62,7 @@ class Server(StdioServer):
         try:
             return self.session.add_folder(root)
         except ConfigError as wrong:
-            self.tell(str(wrong))
+            self.tell(f"{wrong}; nothing is completed in {root.name} until it is mended")
             return None
 
     def background(self, work: Any) -> None:

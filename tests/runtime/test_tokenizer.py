@@ -41,7 +41,8 @@ def tokenizer() -> Tokenizer:
 def test_fuzzed_text_has_no_control_id(tokenizer: Tokenizer) -> None:
     rng = random.Random(0)
     texts = ["".join(rng.choices(PIECES, k=rng.randint(1, 12))) for _ in range(FUZZED)]
-    for text, ids in zip(texts, tokenizer.encode_batch(texts), strict=True):
+    for text in texts:
+        ids = tokenizer.encode(text)
         assert tokenizer.control_ids.isdisjoint(ids), repr(text)
         if "\ud83d" not in text and "\ude00" not in text:
             assert tokenizer.decode(ids) == text
