@@ -10,16 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .document import Document
+from .entry import FileEntry, analyse
 from .resolve import resolve
-from .tags import FileTags, Import, Tag, extract
+from .tags import Import, Tag
 from .workspace import Change, Skipped, denied, read, walk
-
-
-@dataclass(frozen=True, slots=True)
-class FileEntry:
-    tags: FileTags
-    lines: int
-    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +63,18 @@ class Index:
             self._open.add(change.path)
         self._replace(Document.open(change.path, change.text, change.version or 0))
 
+    def insert(self, path: str, entry: FileEntry) -> None:
+        """Take in what was read and parsed elsewhere, unless an editor holds the file."""
+        if path not in self._open:
+            self.remove(path)
+            self._insert(path, entry)
+
+    def skip(self, path: str, reason: str) -> None:
+        """Record why a file is not looked into, unless an editor holds it."""
+        if path not in self._open:
+            self.remove(path)
+            self._skipped[path] = reason
+
     def apply_document(self, document: Document) -> None:
         """Take in an open document that is parsed already; until `release`, the disk has no say in its path.
 
@@ -88,8 +94,7 @@ class Index:
             return
         text = read(self.root, path)
         if isinstance(text, Skipped):
-            self.remove(path)
-            self._skipped[path] = text.reason
+            self.skip(path, text.reason)
             return
         self.apply(Change(path, text))
 
@@ -105,7 +110,7 @@ class Index:
             del places[path]
             if not places:
                 del self._defining[name]
-        for name in entry.tags.references:
+        for name in entry.tags.words:
             self._mentioning[name] -= 1
             if not self._mentioning[name]:
                 del self._mentioning[name]
@@ -137,9 +142,9 @@ class Index:
             files=len(entries),
             skipped=dict(sorted(Counter(self._skipped.values()).items())),
             lines=sum(entry.lines for entry in entries),
-            bytes=sum(entry.bytes for entry in entries),
+            bytes=sum(entry.size for entry in entries),
             definitions=sum(len(entry.tags.definitions) for entry in entries),
-            references=sum(sum(entry.tags.references.values()) for entry in entries),
+            references=sum(entry.tags.occurrences for entry in entries),
         )
 
     def _replace(self, document: Document) -> None:
@@ -150,13 +155,14 @@ class Index:
         if denied(path):  # whoever opens such a file keeps it to that window
             self._skipped[path] = "may hold secrets"
             return
-        tags = extract(document)
-        size = len(document.text.encode("utf-8", "surrogatepass"))
-        self._files[path] = FileEntry(tags, document.line_count, size)
-        for tag in tags.definitions:
+        self._insert(path, analyse(document))
+
+    def _insert(self, path: str, entry: FileEntry) -> None:
+        self._files[path] = entry
+        for tag in entry.tags.definitions:
             places = self._defining.setdefault(tag.name, {})
             places[path] = (*places.get(path, ()), tag)
-        for name in tags.references:
+        for name in entry.tags.words:
             self._mentioning[name] += 1
         self._folders.setdefault(folder_of(path), {})[path] = None
 

@@ -32,7 +32,7 @@ def _python(path: str, found: Import) -> Iterator[str]:
     inside = found.module.replace(".", "/")
     for base in _python_bases(path, found.level):
         module = "/".join(filter(None, (base, inside)))
-        for name in found.names:
+        for name, _ in found.names:
             yield from _python_module(f"{module}/{name}" if module else name)
         yield from _python_module(module)
 

@@ -106,7 +106,7 @@ def _related(
     for path in {path for _, paths in targets for path in paths}:
         relation[path] = relation.get(path, 0.0) + FILE_IMPORTED
     relation.pop(document.path, None)
-    return relation, {name for item in found for name in item.names}
+    return relation, {name for item in found for pair in item.names for name in pair}
 
 
 def _reexported(index: Index, targets: Sequence[tuple[Import, Sequence[str]]]) -> Iterator[str]:
@@ -114,7 +114,8 @@ def _reexported(index: Index, targets: Sequence[tuple[Import, Sequence[str]]]) -
     for item, paths in targets:
         for path in paths:
             for inner in index.files[path].tags.imports:
-                if not {*item.names, "*"}.isdisjoint(inner.names):
+                taken = {"*", *(there for there, _ in item.names)}
+                if not taken.isdisjoint(here for _, here in inner.names):
                     yield from index.resolve_import(path, inner)
 
 

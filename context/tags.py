@@ -6,8 +6,7 @@ One shallow walk with a stack, never recursion: it enters what can define names 
 
 import re
 from bisect import bisect_right
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from sys import intern
@@ -42,23 +41,25 @@ class Tag:
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """A module as written, the names taken from it (`*` for all), and how many packages up a relative one starts."""
+    """A module as written, what is taken from it, and how many packages up a relative one starts."""
 
     module: str
-    names: tuple[str, ...]
+    names: tuple[tuple[str, str], ...]  # (name there, name here); "*" for all, "default" for a script's default
+    alias: str  # what the module itself is called here, "" where it has no name of its own
     level: int
 
 
 @dataclass(frozen=True, slots=True)
 class FileTags:
     definitions: tuple[Tag, ...]
-    references: Mapping[str, int]  # identifier -> how often it occurs
+    words: tuple[str, ...]  # the identifiers that occur, each once, in order
+    occurrences: int  # of words, each as often as it occurs
     imports: tuple[Import, ...]
 
 
 def extract(document: Document) -> FileTags:
     """Everything a document defines, mentions and imports; without a tree, only what it mentions."""
-    references = Counter(map(intern, WORD.findall(document.text)))
+    words = WORD.findall(document.text)
     definitions: list[Tag] = []
     imports: list[Import] = []
     source, starts = _source(document), _byte_starts(document)
@@ -67,7 +68,7 @@ def extract(document: Document) -> FileTags:
             imports += _imports(_language(document), source, node)
         elif (tag := _tag(document, source, starts, node, outer, scope)) is not None:
             definitions.append(tag)
-    return FileTags(tuple(definitions), references, tuple(imports))
+    return FileTags(tuple(definitions), tuple(map(intern, dict.fromkeys(words))), len(words), tuple(imports))
 
 
 def imports(document: Document) -> tuple[Import, ...]:
@@ -198,23 +199,31 @@ def _imports(language: Language, source: bytes, node: tree_sitter.Node) -> list[
     if language.name in ("javascript", "typescript", "tsx"):
         clause = next((child for child in node.named_children if child.type == "import_clause"), None)
         names = () if clause is None else tuple(WORD.findall(re.sub(r"\bas\s+\w+|\btype\b", "", _text(source, clause))))
-        return [Import(_unquoted(_text(source, node.child_by_field_name("source"))), names, 0)]
+        return [Import(_unquoted(_text(source, node.child_by_field_name("source"))), _same(names), "", 0)]
     if language.name in ("go", "c", "cpp"):
-        return [Import(_unquoted(_text(source, node.child_by_field_name("path"))), (), 0)]
-    return [Import(_text(source, node).split(maxsplit=1)[-1].removeprefix("static ").rstrip(";"), (), 0)]
+        return [Import(_unquoted(_text(source, node.child_by_field_name("path"))), (), "", 0)]
+    return [Import(_text(source, node).split(maxsplit=1)[-1].removeprefix("static ").rstrip(";"), (), "", 0)]
+
+
+def _same(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, name) for name in names)
 
 
 def _python_imports(source: bytes, node: tree_sitter.Node) -> list[Import]:
     names = tuple(_imported(source, child) for child in node.children_by_field_name("name"))
     if node.type == "import_statement":
-        return [Import(name, (), 0) for name in names]
+        return [Import(name, (), here if here != name else name.partition(".")[0], 0) for name, here in names]
     module = _text(source, node.child_by_field_name("module_name"))
     wildcard = any(child.type == "wildcard_import" for child in node.named_children)
-    return [Import(module.lstrip("."), ("*",) if wildcard else names, len(module) - len(module.lstrip(".")))]
+    level = len(module) - len(module.lstrip("."))
+    return [Import(module.lstrip("."), (("*", "*"),) if wildcard else names, "", level)]
 
 
-def _imported(source: bytes, node: tree_sitter.Node) -> str:
-    return _text(source, node.child_by_field_name("name") if node.type == "aliased_import" else node)
+def _imported(source: bytes, node: tree_sitter.Node) -> tuple[str, str]:
+    """(name there, name here)"""
+    if node.type != "aliased_import":
+        return (_text(source, node),) * 2
+    return _text(source, node.child_by_field_name("name")), _text(source, node.child_by_field_name("alias"))
 
 
 def _unquoted(text: str) -> str:

@@ -5,13 +5,19 @@ import pytest
 from sc2lsp.context.document import Document
 from sc2lsp.context.tags import Import, extract, imports
 
-CASES: dict[str, tuple[str, dict[str, tuple[str, str]], list[tuple[str, tuple[str, ...], int]]]] = {
+CASES: dict[str, tuple[str, dict[str, tuple[str, str]], list[tuple[str, tuple[tuple[str, str], ...], str, int]]]] = {
     "a.py": (
         "import os, a.b as c\nfrom . import x\nfrom ..p.q import (y as z,\n  w)\nfrom m import *\n"
         "if True:\n    X = 1\n@deco\nclass A(B):\n    '''Doc\n    more'''\n    f: int = 1\n"
         "    async def g(self,\n          a):\n        'Hi.'\n        def inner(): pass\n        return 1\n",
         {"X": ("value", ""), "A": ("class", ""), "f": ("value", "A"), "g": ("function", "A")},
-        [("os", (), 0), ("a.b", (), 0), ("", ("x",), 1), ("p.q", ("y", "w"), 2), ("m", ("*",), 0)],
+        [
+            ("os", (), "os", 0),
+            ("a.b", (), "c", 0),
+            ("", (("x", "x"),), "", 1),
+            ("p.q", (("y", "z"), ("w", "w")), "", 2),
+            ("m", (("*", "*"),), "", 0),
+        ],
     ),
     "a.js": (
         "import D, {a, b as c} from './m';\nexport class K extends L { x = 1; go(a) { return a } }\n"
@@ -23,7 +29,7 @@ CASES: dict[str, tuple[str, dict[str, tuple[str, str]], list[tuple[str, tuple[st
             "f": ("value", ""),
             "h": ("function", ""),
         },
-        [("./m", ("D", "a", "b"), 0)],
+        [("./m", (("D", "D"), ("a", "a"), ("b", "b")), "", 0)],
     ),
     "a.ts": (
         "import type { T } from '../t';\nexport interface I { m(a: T): void; p: string }\ntype U = { q: number };\n"
@@ -44,7 +50,7 @@ CASES: dict[str, tuple[str, dict[str, tuple[str, str]], list[tuple[str, tuple[st
             "NS": ("module", ""),
             "n": ("function", "NS"),
         },
-        [("../t", ("T",), 0)],
+        [("../t", (("T", "T"),), "", 0)],
     ),
     "a.tsx": ("export const V = () => <b/>;\n", {"V": ("value", "")}, []),
     "a.go": (
@@ -60,7 +66,7 @@ CASES: dict[str, tuple[str, dict[str, tuple[str, str]], list[tuple[str, tuple[st
             "K": ("value", ""),
             "V": ("value", ""),
         },
-        [("fmt", (), 0), ("a/b", (), 0)],
+        [("fmt", (), "", 0), ("a/b", (), "", 0)],
     ),
     "A.java": (
         "import java.util.List;\nimport static a.B.*;\npublic class A {\n  private int x = 1;\n  @Override\n"
@@ -75,7 +81,7 @@ CASES: dict[str, tuple[str, dict[str, tuple[str, str]], list[tuple[str, tuple[st
             "j": ("function", "J"),
             "R": ("class", ""),
         },
-        [("java.util.List", (), 0), ("a.B.*", (), 0)],
+        [("java.util.List", (), "", 0), ("a.B.*", (), "", 0)],
     ),
     "a.rs": (
         "use std::fmt;\npub struct S { a: i32 }\nimpl S<T> { pub fn new(a: i32) -> Self { S } }\n"
@@ -91,7 +97,7 @@ CASES: dict[str, tuple[str, dict[str, tuple[str, str]], list[tuple[str, tuple[st
             "C": ("value", ""),
             "mm": ("macro", ""),
         },
-        [("std::fmt", (), 0)],
+        [("std::fmt", (), "", 0)],
     ),
     "a.c": (
         '#include <stdio.h>\n#include "x.h"\n#define M 1\nstruct s { int a; };\ntypedef struct { int q; } tt;\n'
@@ -104,7 +110,7 @@ CASES: dict[str, tuple[str, dict[str, tuple[str, str]], list[tuple[str, tuple[st
             "q": ("field", "tt"),
             "foo": ("function", ""),
         },
-        [("stdio.h", (), 0), ("x.h", (), 0)],
+        [("stdio.h", (), "", 0), ("x.h", (), "", 0)],
     ),
     "a.cpp": (
         "namespace ns { class C : D { int f; }; }\nint ns::C::m(int a) const { return 1; }\n"
@@ -159,4 +165,4 @@ def test_half_typed_code_hides_no_neighbours() -> None:
 
 def test_words_are_counted_without_a_tree() -> None:
     found = extract(Document.open("a.unknown", "é1 b b 2c _d"))
-    assert (found.definitions, dict(found.references)) == ((), {"é1": 1, "b": 2, "_d": 1})
+    assert (found.definitions, found.words, found.occurrences) == ((), ("é1", "b", "_d"), 4)

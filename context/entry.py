@@ -1,0 +1,30 @@
+"""All that the index keeps of one file: a pure function of its path and text, so that it can be computed in another
+process and kept on disk. The text itself is not kept; its digest says whether the disk still holds it.
+"""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from .document import Document
+from .tags import FileTags, extract
+
+DIGEST_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    tags: FileTags
+    lines: int
+    digest: bytes  # of the text, see `digest`
+    size: int  # bytes
+
+
+def analyse(document: Document) -> FileEntry:
+    """What a document says, parsed or not."""
+    encoded = document.text.encode("utf-8", "surrogatepass")
+    return FileEntry(extract(document), document.line_count, digest(encoded), len(encoded))
+
+
+def digest(encoded: bytes) -> bytes:
+    """A text's identity, from its UTF-8."""
+    return blake2b(encoded, digest_size=DIGEST_BYTES).digest()
