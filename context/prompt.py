@@ -5,29 +5,26 @@
     SPM:  <fim_prefix><fim_suffix>{suffix}<fim_middle>{path}\\n{prefix}
 
 Source: arXiv 2402.19173 section 5.1, and the FIM code of its training. Control tokens enter by id only; text is encoded
-by a callable that must never produce them. Windows move in strides, so that typing only appends in SPM order. The
-callable is asked again for the same texts on every keystroke: hand in one that remembers.
+by a callable that must never produce them. The last prompt of the same document, where there is one, decides which
+snippets stay: typing only appends in SPM order.
 """
 
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
+from functools import lru_cache
 from typing import Literal
 
+from .document import Document
+from .pack import Block, Prices, Room, VersionOf, place
 from .retrieve import Snippet
+from .window import STRIDE_TOKENS, Cursor, Windows, wanted, windows
+from .window import Encode as Encode  # part of what `build` asks for
 
-# Must give at most one token for a byte, and none for the empty text: any byte-level tokenizer does.
-Encode = Callable[[str], Sequence[int]]
 Order = Literal["spm", "psm"]
 
 SMALL_BUDGET = 2048  # up to here the snippets are worth more than far lines of the file itself
 SHARE, SHARE_SMALL = 0.5, 0.3  # of the budget, for the current file
-PREFIX_SHARE = 0.75  # of the current file's share
-CHARS_PER_TOKEN = 8  # more than source code ever averages over a window
-STRIDE_TOKENS = 256  # of the budget, for a line of stride: a move drops about a sixth of the window
-STRIDE_CHARS = 256  # where one line fills the whole window
-ROUNDING = 128  # tokens; what the file leaves to the snippets changes in these steps
 MAX_NAME_BYTES = 256
 MIN_BUDGET = 32
 
@@ -46,7 +43,7 @@ class FimTokens:
 @dataclass(frozen=True, slots=True)
 class PackedSnippet:
     snippet: Snippet
-    tokens: int  # of its text alone
+    tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,72 +54,60 @@ class Prompt:
     order: Order
     repo: str
     path: str
+    block: Block
     snippets: tuple[PackedSnippet, ...]
     prefix_tokens: int
     suffix_tokens: int
 
+    @property
+    def current_file(self) -> tuple[int, ...]:
+        """The tokens behind the block."""
+        return self.token_ids[-self.prefix_tokens - self.suffix_tokens - 3 :]
+
 
 def build(
-    document_path: str,
-    prefix_text: str,
-    suffix_text: str,
-    snippets: Sequence[Snippet],
+    document: Document,
+    offset: int,
+    ranked: Sequence[Snippet],
     repo: str,
     budget: int,
     encode: Encode,
     control: FimTokens,
     order: Order,
+    last: Prompt | None = None,
+    version_of: VersionOf = lambda path: None,
 ) -> Prompt:
-    """The prompt for a cursor between two texts, at most `budget` tokens in all; `snippets` come best first."""
+    """The prompt for a cursor, at most `budget` tokens in all; snippets come `ranked`, best first.
+
+    With the `last` prompt of the document its snippets stay where that is worth it: see `pack.place`.
+    """
     assert budget >= MIN_BUDGET
-    repo, path = clean_name(repo, budget // 8), clean_name(document_path, budget // 4)
+    repo, path = clean_name(repo, budget // 8), clean_name(document.path, budget // 4)
     head = [control.repo_name, *encode(repo), control.file_sep]
     available = budget - len(head) - 3
+    cursor = Cursor(document, offset, f"{path}\n", max(budget // STRIDE_TOKENS, 1))
+    in_file = wanted(cursor, int(available * (SHARE_SMALL if budget <= SMALL_BUDGET else SHARE)), encode)
+    in_file = max(in_file, len(encode(cursor.header)))
+    prices = _prices(encode)
 
-    stride = max(budget // STRIDE_TOKENS, 1)
+    def current_file(block: Block) -> tuple[list[int], Windows]:
+        around = windows(cursor, available - prices.of(block.groups), encode)
+        return (_psm if order == "psm" else _spm)(around, control), around
 
-    wanted = _wanted(f"{path}\n", prefix_text, suffix_text, available, stride, encode)
-    in_file = min(wanted, int(available * (SHARE_SMALL if budget <= SMALL_BUDGET else SHARE)))
-    in_file = max(in_file, len(encode(f"{path}\n")))
-    packed = _pack_tokens(snippets, available - in_file, encode)
-    block = _block(packed, encode, control)
-
-    prefix, suffix = _windows(f"{path}\n", prefix_text, suffix_text, available - len(block), stride, encode)
-    fim = _psm(prefix, suffix, control) if order == "psm" else _spm(prefix, suffix, control)
-    shown = tuple(PackedSnippet(snippet, len(encode(snippet.text))) for group in packed for snippet in group)
-    ids = (*head, *block, *fim)
+    block = last.block if last is not None else Block()
+    room = available - in_file
+    behind = 0
+    if last is not None and prices.of(block.groups) <= room:
+        behind = _common(last.current_file, current_file(block)[0])
+    block = place(block, ranked, Room(room, budget, behind), prices, version_of)
+    fim, around = current_file(block)
+    ids = (*head, *_block_ids(block, encode, control), *fim)
     assert len(ids) <= budget
-    return Prompt(ids, order, repo, path, shown, len(prefix), len(suffix))
+    shown = (PackedSnippet(snippet, prices.snippet(snippet)) for group in block.groups for snippet in group.snippets)
+    return Prompt(ids, order, repo, path, block, tuple(shown), len(around.prefix), len(around.suffix))
 
 
-def pack(
-    snippets: Sequence[Snippet],
-    budget: int,
-    cost: Callable[[Snippet], int],
-    header: Callable[[str], int] = lambda path: 0,
-) -> list[Snippet]:
-    """The best snippets that fit, best first: each pays its cost, and each file its header once. None overlap."""
-    chosen: list[Snippet] = []
-    ranges: dict[str, list[tuple[int, int]]] = {}
-    left = budget
-    for snippet in snippets:
-        inside = ranges.get(snippet.path)
-        if any(snippet.start_line < end and start < snippet.end_line for start, end in inside or ()):
-            continue
-        price = cost(snippet) + (header(snippet.path) if inside is None else 0)
-        if price > left:
-            continue
-        chosen.append(snippet)
-        ranges.setdefault(snippet.path, []).append((snippet.start_line, snippet.end_line))
-        left -= price
-    return chosen
-
-
-def snippet_bytes(snippet: Snippet) -> int:
-    """What a snippet costs where budgets are bytes: path and text in UTF-8, and 4 for what separates them."""
-    return _byte_length(snippet.path) + _byte_length(snippet.text) + 4
-
-
+@lru_cache(maxsize=4096)
 def clean_name(name: str, limit: int = MAX_NAME_BYTES) -> str:
     """A repository name or path as a prompt may show it: relative, POSIX, printable, its last `limit` bytes at most."""
     printable = "".join(char for char in name.replace("\\", "/") if unicodedata.category(char)[0] != "C")
@@ -130,122 +115,50 @@ def clean_name(name: str, limit: int = MAX_NAME_BYTES) -> str:
     return relative.encode("utf-8")[-min(limit, MAX_NAME_BYTES) :].decode("utf-8", "ignore")
 
 
-def _psm(prefix: Sequence[int], suffix: Sequence[int], control: FimTokens) -> list[int]:
-    return [control.prefix, *prefix, control.suffix, *suffix, control.middle]
+def _psm(around: Windows, control: FimTokens) -> list[int]:
+    return [control.prefix, *around.prefix, control.suffix, *around.suffix, control.middle]
 
 
-def _spm(prefix: Sequence[int], suffix: Sequence[int], control: FimTokens) -> list[int]:
-    return [control.prefix, control.suffix, *suffix, control.middle, *prefix]
+def _spm(around: Windows, control: FimTokens) -> list[int]:
+    return [control.prefix, control.suffix, *around.suffix, control.middle, *around.prefix]
 
 
-def _pack_tokens(snippets: Sequence[Snippet], budget: int, encode: Encode) -> list[list[Snippet]]:
-    """Snippets grouped by file, source order inside, the file with the best snippet last: nearest to the cursor."""
+def _prices(encode: Encode) -> Prices:
+    """In tokens; for one prompt, in which each is asked for several times."""
+    of_text: dict[str, int] = {}
+    of_path: dict[str, int] = {}
 
-    def cost(snippet: Snippet) -> int:
-        return len(encode(snippet.text))
+    def snippet(snippet: Snippet) -> int:
+        price = of_text.get(snippet.text)
+        if price is None:
+            price = of_text[snippet.text] = len(encode(_lines(snippet)))
+        return price
 
-    def header(path: str) -> int:
-        return len(encode(f"{clean_name(path)}\n")) + 1
+    def group(path: str) -> int:
+        price = of_path.get(path)
+        if price is None:
+            price = of_path[path] = len(encode(clean_name(path))) + len(encode("\n")) + 1
+        return price
 
-    chosen = pack(snippets, budget, cost, header)
-    while (groups := _groups(chosen)) and sum(len(encode(_group_text(group))) + 1 for group in groups) > budget:
-        chosen.pop()  # pieces of text may cost more together than alone, by a token or two
-    return groups
-
-
-def _groups(chosen: Sequence[Snippet]) -> list[list[Snippet]]:
-    by_path: dict[str, list[Snippet]] = {}
-    for snippet in chosen:
-        by_path.setdefault(snippet.path, []).append(snippet)
-    return [sorted(group, key=lambda snippet: snippet.start_line) for group in reversed(by_path.values())]
+    return Prices(snippet, group)
 
 
-def _group_text(group: Sequence[Snippet]) -> str:
-    return f"{clean_name(group[0].path)}\n" + "".join(snippet.text for snippet in group)
+def _block_ids(block: Block, encode: Encode, control: FimTokens) -> list[int]:
+    """Path, texts and separator of each group, encoded one by one: where texts meet a token ends anyway."""
+    ids: list[int] = []
+    for group in block.groups:
+        ids += encode(clean_name(group.path))
+        for snippet in group.snippets:
+            ids += encode(_lines(snippet))
+        ids += [*encode("\n"), control.file_sep]
+    return ids
 
 
-def _block(groups: Sequence[Sequence[Snippet]], encode: Encode, control: FimTokens) -> list[int]:
-    return list(chain.from_iterable([*encode(_group_text(group)), control.file_sep] for group in groups))
+def _lines(snippet: Snippet) -> str:
+    return f"\n{snippet.text.rstrip()}"
 
 
-def _wanted(header: str, prefix_text: str, suffix_text: str, budget: int, stride: int, encode: Encode) -> int:
-    """What the file would take if it were alone, rounded up: a keystroke more must not push a snippet out."""
-    starts, before = _within(prefix_text, _starts(prefix_text, stride), len(prefix_text), budget, encode)
-    ends, after = _within(suffix_text, _ends(suffix_text, stride), 0, budget, encode)
-    if starts[-1:] != [0] or ends[-1:] != [len(suffix_text)]:
-        return budget
-    return -(-(len(encode(header)) + before + after) // ROUNDING) * ROUNDING
-
-
-def _windows(
-    header: str, prefix_text: str, suffix_text: str, budget: int, stride: int, encode: Encode
-) -> tuple[Sequence[int], Sequence[int]]:
-    """Tokens of the windows before and after the cursor; what one side leaves of its share goes to the other."""
-    for_prefix = max(int(budget * PREFIX_SHARE), len(encode(header)))
-    prefix, start = _prefix_window(header, prefix_text, for_prefix, stride, encode)
-    spare = for_prefix - len(prefix) if start == 0 else 0
-    suffix = _suffix_window(suffix_text, budget - for_prefix + spare, stride, encode)
-    if start:
-        prefix, _ = _prefix_window(header, prefix_text, budget - len(suffix), stride, encode)
-    return prefix, suffix
-
-
-def _prefix_window(header: str, text: str, budget: int, stride: int, encode: Encode) -> tuple[Sequence[int], int]:
-    """Tokens of the header and the end of `text`, and where that end starts: the farthest cut that fits."""
-    left = budget - len(encode(header))
-    for cuts in (_starts(text, stride), iter(range(len(text) // STRIDE_CHARS * STRIDE_CHARS, -1, -STRIDE_CHARS))):
-        for start in reversed(_within(text, cuts, len(text), left, encode)[0]):
-            ids = encode(header + text[start:])
-            if len(ids) <= budget:
-                return ids, start
-    return encode(header), len(text)
-
-
-def _suffix_window(text: str, budget: int, stride: int, encode: Encode) -> Sequence[int]:
-    """Tokens of the start of `text`, up to the farthest cut that fits."""
-    for cuts in (_ends(text, stride), iter(range(STRIDE_CHARS, len(text), STRIDE_CHARS))):
-        for end in reversed(_within(text, cuts, 0, budget, encode)[0]):
-            ids = encode(text[:end])
-            if len(ids) <= budget:
-                return ids
-    return ()
-
-
-def _within(text: str, cuts: Iterator[int], origin: int, budget: int, encode: Encode) -> tuple[list[int], int]:
-    """The cuts, nearest to `origin` first, up to which the text costs at most `budget` tokens, and what it costs.
-
-    Each piece is encoded alone: all but the nearest are the same texts on the next keystroke.
-    """
-    fitting: list[int] = []
-    cost = 0
-    for cut in cuts:
-        piece = text[min(cut, origin) : max(cut, origin)]
-        if len(piece) > budget * CHARS_PER_TOKEN or cost + (price := len(encode(piece))) > budget:
-            break
-        fitting.append(cut)
-        cost, origin = cost + price, cut
-    return fitting, cost
-
-
-def _starts(text: str, stride: int) -> Iterator[int]:
-    """Starts of the lines whose number is a multiple of the stride, last first, down to the start of the text."""
-    line, start = text.count("\n"), text.rfind("\n") + 1
-    while start:
-        if line % stride == 0:
-            yield start
-        line, start = line - 1, text.rfind("\n", 0, start - 1) + 1
-    yield 0
-
-
-def _ends(text: str, stride: int) -> Iterator[int]:
-    """Ends of lines, first first. They are counted from the end of the file: a line typed before them moves none."""
-    line, end = text.count("\n"), 0
-    while end := text.find("\n", end) + 1:
-        line -= 1
-        if line % stride == 0 and end < len(text):
-            yield end
-    yield len(text)
-
-
-def _byte_length(text: str) -> int:
-    return len(text.encode("utf-8", "surrogatepass"))
+def _common(old: Sequence[int], new: Sequence[int]) -> int:
+    """How many tokens two sequences begin with alike."""
+    differing = (place for place, (was, now) in enumerate(zip(old, new, strict=False)) if was != now)
+    return next(differing, min(len(old), len(new)))

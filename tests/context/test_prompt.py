@@ -1,14 +1,22 @@
 """The prompt's exact layout, its budget, and what typing changes of it."""
 
+from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sc2lsp.context.prompt import MIN_BUDGET, FimTokens, Order, build, clean_name, pack, snippet_bytes
+from sc2lsp.context.document import Document
+from sc2lsp.context.pack import pack, snippet_bytes
+from sc2lsp.context.prompt import MIN_BUDGET, Encode, FimTokens, Order, Prompt, build, clean_name
 from sc2lsp.context.retrieve import Snippet
+from sc2lsp.context.window import CLOSERS
+from sc2lsp.runtime import embedded
+from sc2lsp.runtime.tokenizer import Tokenizer
 
+SHELF = Path(__file__).parents[1] / "fixtures" / "shelf"
 CONTROL = FimTokens(prefix=-1, middle=-2, suffix=-3, repo_name=-4, file_sep=-5)
 SPELLED = {-1: "<fim_prefix>", -2: "<fim_middle>", -3: "<fim_suffix>", -4: "<repo_name>", -5: "<file_sep>"}
 
@@ -19,6 +27,21 @@ def by_char(text: str) -> list[int]:
 
 def spelled(ids: tuple[int, ...]) -> str:
     return "".join(SPELLED[number] if number < 0 else chr(number) for number in ids)
+
+
+def prompt_at(
+    path: str,
+    before: str,
+    after: str,
+    ranked: Sequence[Snippet],
+    repo: str,
+    budget: int,
+    encode: Encode,
+    order: Order = "spm",
+    last: Prompt | None = None,
+) -> Prompt:
+    document = Document.open(path, before + after)
+    return build(document, len(before), ranked, repo, budget, encode, CONTROL, order, last)
 
 
 def snippet(path: str, start: int, text: str, score: float = 1.0) -> Snippet:
@@ -37,7 +60,7 @@ BLOCK = "<repo_name>me/repo<file_sep>a.py\ndef a\n<file_sep>b.py\ndef b1\ndef b2
     ],
 )
 def test_the_layout(order: Order, fim: str) -> None:
-    prompt = build("x/c.py", "one\ntw", "o\nthree\n", RANKED, "me/repo", 4000, by_char, CONTROL, order)
+    prompt = prompt_at("x/c.py", "one\ntw", "o\nthree\n", RANKED, "me/repo", 4000, by_char, order)
     assert spelled(prompt.token_ids) == BLOCK + fim
     assert [(item.snippet.text, item.tokens) for item in prompt.snippets] == [
         ("def a\n", 6),
@@ -48,16 +71,63 @@ def test_the_layout(order: Order, fim: str) -> None:
 
 
 def test_nothing_but_a_cursor() -> None:
-    prompt = build("a.py", "", "", [], "r", 100, by_char, CONTROL, "spm")
+    prompt = prompt_at("a.py", "", "", [], "r", 100, by_char)
     assert spelled(prompt.token_ids) == "<repo_name>r<file_sep><fim_prefix><fim_suffix><fim_middle>a.py\n"
 
 
 def test_spelled_control_tokens_stay_text() -> None:
     evil = "".join(SPELLED.values())
     ranked = [snippet(f"{evil}.py", 0, f"{evil}\n")]
-    prompt = build(evil, evil, evil, ranked, evil, 4000, by_char, CONTROL, "spm")
+    prompt = prompt_at(evil, evil, evil, ranked, evil, 4000, by_char)
     assert sorted(number for number in prompt.token_ids if number < 0) == [-5, -5, -4, -3, -2, -1]
     assert evil in spelled(prompt.token_ids)
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [
+        (")\nx\n", "\nx\n"),
+        ('"));  \r\nx\n', "\r\nx\n"),
+        ("}", ""),
+        (" \nx\n", " \nx\n"),
+        (") + 1\n", ") + 1\n"),
+        ("\n)\n", "\n)\n"),
+    ],
+)
+def test_closing_brackets_at_the_end_of_the_line_are_left_to_the_model(after: str, expected: str) -> None:
+    prompt = prompt_at("a.py", "f(", after, [], "r", 400, by_char)
+    assert shown(spelled(prompt.token_ids), "spm") == ("a.py\nf(", expected)
+
+
+def test_brackets_that_close_themselves_change_nothing() -> None:
+    typed = [("f", ""), ("f(", ")"), ('f("', '")'), ('f("a', '")'), ('f("a"', ")"), ('f("a")', "")]
+    prompts = [prompt_at("a.py", before, f"{after}\nx\n", RANKED, "r", 400, by_char) for before, after in typed]
+    assert all(new.token_ids[: len(old.token_ids)] == old.token_ids for old, new in pairwise(prompts))
+
+
+def test_the_last_prompt_keeps_its_snippets() -> None:
+    last = prompt_at("a.py", "one", "\n", RANKED, "r", 400, by_char)
+    again = prompt_at("a.py", "one ", "\n", RANKED[::-1], "r", 400, by_char, last=last)
+    assert again.token_ids == (*last.token_ids, ord(" "))
+    assert [item.snippet for item in again.snippets] == [item.snippet for item in last.snippets]
+
+
+@pytest.mark.parametrize("path", sorted(SHELF.glob("shelf/*.py")), ids=lambda path: path.name)
+def test_pieces_give_the_tokens_of_the_whole(path: Path) -> None:
+    """With a byte-level tokenizer such as StarCoder2's, at every cursor of a line and of every seventh place."""
+    encode = Tokenizer((Path(embedded.__file__).parent / "tokenizer.json").read_bytes()).encode
+    document = Document.open("a.py", path.read_text("utf-8"))
+    block = [snippet("b.py", 0, "    def f(x):\n"), snippet("b.py", 7, "class A:\n")]
+    for offset in range(0, len(document.text), 7):
+        prompt = build(document, offset, block, "r", 1 << 14, encode, CONTROL, "psm")
+        rest = CLOSERS.sub("", document.text[offset:], count=1) if CLOSERS.match(document.text, offset) else None
+        expected = [
+            *(CONTROL.repo_name, *encode("r"), CONTROL.file_sep),
+            *(*encode("b.py\n    def f(x):\nclass A:\n"), CONTROL.file_sep),
+            *(CONTROL.prefix, *encode(f"a.py\n{document.text[:offset]}")),
+            *(CONTROL.suffix, *encode(document.text[offset:] if rest is None else rest), CONTROL.middle),
+        ]
+        assert list(prompt.token_ids) == expected
 
 
 def pairs(text: str) -> list[int]:
@@ -86,7 +156,7 @@ SNIPPETS = st.lists(
     st.sampled_from([by_char, pairs]),
 )
 def test_the_budget_holds_and_windows_touch_the_cursor(prefix, suffix, snippets, budget, order, encode) -> None:  # type: ignore[no-untyped-def]
-    prompt = build("some/long/path/to/file.py", prefix, suffix, snippets, "owner/repo", budget, encode, CONTROL, order)
+    prompt = prompt_at("some/long/path/to/file.py", prefix, suffix, snippets, "owner/repo", budget, encode, order)
     ids = list(prompt.token_ids)
     assert len(ids) <= budget
     assert sum(number < 0 for number in ids) == 5 + len({item.snippet.path for item in prompt.snippets})
@@ -118,7 +188,7 @@ def test_typing_only_appends_except_where_the_window_moves(budget: int) -> None:
     typed = "".join(f"    total += item[{number}]\n" for number in range(40))
     before, after = "".join(LINES[:1000]), "".join(LINES[1000:])
     prompts = [
-        build("a.py", before + typed[:count], after, RANKED, "r", budget, by_char, CONTROL, "spm").token_ids
+        prompt_at("a.txt", before + typed[:count], after, RANKED, "r", budget, by_char).token_ids
         for count in range(len(typed))
     ]
     moves = sum(new[: len(old)] != old for old, new in pairwise(prompts))
@@ -128,17 +198,17 @@ def test_typing_only_appends_except_where_the_window_moves(budget: int) -> None:
 
 def test_windows_start_and_end_at_lines_and_share_three_to_one() -> None:
     before, after = "".join(LINES[:1000]), "".join(LINES[1000:])
-    prompt = build("a.py", before, after, [], "r", 4000, by_char, CONTROL, "spm")
+    prompt = prompt_at("a.py", before, after, [], "r", 4000, by_char)
     prefix, suffix = shown(spelled(prompt.token_ids), "spm")
     assert prefix.partition("\n")[2].startswith("value_")
-    assert suffix.endswith(")\n")
+    assert suffix.endswith(")")
     assert 2 < prompt.prefix_tokens / prompt.suffix_tokens < 5.5
     assert len(prompt.token_ids) > 3000
 
 
 @pytest.mark.parametrize(("prefix", "suffix"), [("x" * 100_000, "tail\n"), ("head\n", "y" * 100_000), ("é" * 9999, "")])
 def test_one_endless_line_still_fills_the_window(prefix: str, suffix: str) -> None:
-    prompt = build("a.py", prefix, suffix, [], "r", 2000, by_char, CONTROL, "spm")
+    prompt = prompt_at("a.py", prefix, suffix, [], "r", 2000, by_char)
     assert 1200 < len(prompt.token_ids) <= 2000
 
 
@@ -150,7 +220,7 @@ def test_a_huge_file_is_never_encoded_whole() -> None:
         encoded += len(text)
         return by_char(text)
 
-    build("a.py", "".join(LINES) * 50, "".join(LINES) * 50, RANKED, "r", 2000, counting, CONTROL, "spm")
+    prompt_at("a.py", "".join(LINES) * 50, "".join(LINES) * 50, RANKED, "r", 2000, counting)
     assert encoded < 20 * 2000
 
 
