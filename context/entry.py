@@ -28,3 +28,8 @@ def analyse(document: Document) -> FileEntry:
 def digest(encoded: bytes) -> bytes:
     """A text's identity, from its UTF-8."""
     return blake2b(encoded, digest_size=DIGEST_BYTES).digest()
+
+
+def digest_of(text: str) -> bytes:
+    """A text's identity."""
+    return digest(text.encode("utf-8", "surrogatepass"))

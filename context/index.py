@@ -11,9 +11,15 @@ from pathlib import Path
 
 from .document import Document
 from .entry import FileEntry, analyse
+from .folders import Folders
+from .lexical import Lexical
 from .resolve import resolve
 from .tags import Import, Tag
 from .workspace import Change, Skipped, denied, read, walk
+
+Place = tuple[str, Tag]  # a file, and what it defines
+
+MAX_USE_OWNERS = 3  # a name that more files define says little about which of them is meant
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +42,11 @@ class Index:
         self._open: set[str] = set()
         self._defining: dict[str, dict[str, tuple[Tag, ...]]] = {}  # name -> path -> tags
         self._mentioning: Counter[str] = Counter()  # identifier -> files that mention it
-        self._folders: dict[str, dict[str, None]] = {}  # folder -> paths, in order of arrival
+        self._importing: Counter[str] = Counter()  # name -> files that import it
+        self._folders = Folders()  # of the files
+        self._scopes: dict[str, Mapping[str, Sequence[Tag]]] = {}  # path -> scope -> members, once asked for
+        self._uses: dict[str, Mapping[str, bool]] = {}  # path -> names of other files, once asked for
+        self.lexical = Lexical()
         # Everything above but `root` mutates, and only on the thread of the event loop.
 
     @property
@@ -114,11 +124,19 @@ class Index:
             self._mentioning[name] -= 1
             if not self._mentioning[name]:
                 del self._mentioning[name]
-        del self._folders[folder_of(path)][path]
+        self._importing.subtract(_imported(entry))
+        self._forget(path)
+        self._folders.discard(path)
 
-    def defining(self, name: str) -> Sequence[tuple[str, Tag]]:
-        """Every place that defines a name."""
-        return [(path, tag) for path, tags in self._defining.get(name, {}).items() for tag in tags]
+    def _forget(self, path: str) -> None:
+        """What was derived from a file, or from its names, is derived again when it is asked for."""
+        self._scopes.pop(path, None)
+        self._uses.clear()
+        self.lexical.touch(path)
+
+    def defining(self, name: str) -> Sequence[Place]:
+        """Every place that defines a name, by path."""
+        return [(path, tag) for path, tags in sorted(self._defining.get(name, {}).items()) for tag in tags]
 
     def owners(self, name: str) -> int:
         """How many files define a name."""
@@ -128,13 +146,43 @@ class Index:
         """How many files mention an identifier."""
         return self._mentioning[name]
 
+    def importers(self, name: str) -> int:
+        """How many files import a name."""
+        return self._importing[name]
+
+    def defined_in(self, path: str, name: str) -> Sequence[Tag]:
+        """The definitions of a name in one file."""
+        return self._defining.get(name, {}).get(path, ())
+
+    def members(self, path: str, scope: str) -> Sequence[Tag]:
+        """The definitions directly inside a scope of a file, in source order; "" is the file itself."""
+        scopes = self._scopes.get(path)
+        if scopes is None:
+            found: dict[str, list[Tag]] = {}
+            for tag in self._files[path].tags.definitions:
+                found.setdefault(tag.scope, []).append(tag)
+            scopes = self._scopes[path] = found
+        return scopes.get(scope, ())
+
+    def uses(self, path: str) -> Mapping[str, bool]:
+        """The names in a file that only a few other files define, and whether the file imports them."""
+        found = self._uses.get(path)
+        if found is None:
+            imported = _imported(self._files[path])
+            found = self._uses[path] = {
+                name: name in imported
+                for name in self._files[path].tags.words
+                if (places := self._defining.get(name)) and path not in places and len(places) <= MAX_USE_OWNERS
+            }
+        return found
+
     def siblings(self, path: str) -> Sequence[str]:
-        """The other files of a file's folder."""
-        return [other for other in self._folders.get(folder_of(path), ()) if other != path]
+        """The other files of a file's folder, by name."""
+        return [other for other in self._folders.files(folder_of(path)) if other != path]
 
     def resolve_import(self, path: str, found: Import) -> Sequence[str]:
         """Indexed files that an import in `path` means, the most specific first."""
-        return resolve(self._files, path, found)
+        return resolve(self._files, path, found, self._folders)
 
     def stats(self) -> IndexStats:
         entries = self._files.values()
@@ -164,7 +212,13 @@ class Index:
             places[path] = (*places.get(path, ()), tag)
         for name in entry.tags.words:
             self._mentioning[name] += 1
-        self._folders.setdefault(folder_of(path), {})[path] = None
+        self._importing.update(_imported(entry))
+        self._forget(path)
+        self._folders.add(path)
+
+
+def _imported(entry: FileEntry) -> set[str]:
+    return {name for item in entry.tags.imports for pair in item.names for name in pair}
 
 
 def folder_of(path: str) -> str:

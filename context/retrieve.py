@@ -1,36 +1,34 @@
-"""From a cursor to ranked snippets of other files: signatures of what the code at the cursor is likely to use next.
+"""From a cursor to ranked snippets of other files: signatures of what is likely needed, and code that resembles it.
 
-Candidates are the definitions of related files (imported, open, same folder), and definitions anywhere whose name
-stands near the cursor. Only the window around the cursor and the candidates are looked at, never the workspace.
+Only the window around the cursor, the candidates and the best chunks are looked at, never the workspace. A snippet's
+score is a probability: that the code at the cursor mentions what a signature defines, or that a usage chunk holds a
+name that the code needs and the file lacks.
 """
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from heapq import nsmallest
-from itertools import islice
-from math import log, log1p
-from operator import itemgetter
+from math import exp
 
+import numpy as np
+
+from .candidates import Candidates, candidates, is_kin
+from .cursor import Cursor, look
 from .document import Document
-from .index import Index
-from .languages import Language, language_of
-from .tags import WORD, Import, Tag, imports
+from .index import Index, Place
+from .lexical import Hit
+from .ranker import log_odds
+from .symbols import Tag
+from .tags import extract
 
-SUBWORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-
-LINES_BEFORE, LINES_AFTER = 80, 20
-HALF_LINES = 6.0  # at this distance from the cursor an occurrence is worth half
-MAX_LINE = 400  # code points of a line that are looked at
-MAX_SIBLINGS, MAX_SIBLING_TAGS, MAX_FILE_TAGS, MAX_OWNERS, MAX_SNIPPETS = 20, 50, 300, 8, 200
-THRESHOLD = 0.5  # below it a snippet is noise: fewer snippets beat more
-
-# Worth of each sign, set by hand.
-NAME_NEAR, SUBWORDS_NEAR, SCOPE_NEAR = 3.0, 0.8, 1.0
-NAME_IMPORTED, FILE_IMPORTED, FILE_REEXPORTED, FILE_OPEN, FILE_SIBLING = 1.5, 1.0, 0.8, 0.4, 0.3
-POPULARITY = 0.08
-PRIVATE, FIELD = 0.5, 0.7  # factors
+MAX_HITS = 30
+ASKED_HITS = 60  # some are of the file itself, or of another language
+MAX_SIGNATURES = 400
+THRESHOLD = 0.0003  # below it a signature is noise
+OVERHEAD = 20  # code points that a snippet costs beside its text
+COST_POWER = 0.5  # 1 ranks by value for each byte, 0 by value alone; measured between .3 and .7 as good as equal
+USAGE_SHARE = 0.4  # of the bytes of a ranking, as far down as one reads
+RECENT, RECENT_FALL = 0.7, 0.8  # what the latest file adds to log odds, and each one before it of that; set by hand
+USAGE_BEST, USAGE_FALL = 0.35, 8.0  # the first chunk's score, and how many chunks on it is worth a third
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,136 +38,83 @@ class Snippet:
     path: str
     start_line: int
     end_line: int
-    kind: str  # "signature" so far
+    kind: str  # "signature" or "usage"
     score: float
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Near:
-    """What stands around the cursor, by closeness: 1 at the cursor, falling with the distance in lines."""
+def retrieve(index: Index, document: Document, offset: int, recent: Sequence[str]) -> list[Snippet]:
+    """Snippets for a cursor, best value for their length first, none of them from the document itself.
 
-    names: Mapping[str, float]
-    subwords: Mapping[str, float]
-
-
-def retrieve(index: Index, document: Document, offset: int, open_paths: Sequence[str]) -> list[Snippet]:
-    """Snippets for a cursor, best first, none of them from the document itself."""
-    near = _near(document, offset)
-    found = imports(document)
-    relation, imported_names = _related(index, document, found, open_paths)
-    scored: dict[tuple[str, str, int], tuple[float, Tag]] = {}
-    for path, tag in _candidates(index, document, near, relation):
-        taken = NAME_IMPORTED if tag.name in imported_names else 0.0
-        scored[path, tag.name, tag.start_line] = (_score(index, tag, near, relation.get(path, 0.0) + taken), tag)
-    kept = [
-        (-score, path, line, tag)
-        for (path, _, line), (score, tag) in _with_owners(scored).items()
-        if score >= THRESHOLD
-    ]
-    return [
-        _snippet(path, tag, -worth) for worth, path, _, tag in nsmallest(MAX_SNIPPETS, kept, key=itemgetter(0, 1, 2))
-    ]
+    `recent` are the files that were opened, edited or looked at last, the latest first.
+    """
+    found = retrieve_in_time(index, document, offset, recent, lambda: False)
+    assert found is not None
+    return found
 
 
-def _near(document: Document, offset: int) -> _Near:
-    here = document.lines.line_of(min(offset, len(document.text)))
-    names: dict[str, float] = {}
-    subwords: dict[str, float] = {}
-    for number in range(max(here - LINES_BEFORE, 0), min(here + LINES_AFTER, document.line_count)):
-        worth = 1 / (1 + abs(number - here) / HALF_LINES)
-        for name in set(WORD.findall(document.line(number)[:MAX_LINE])):
-            names[name] = max(names.get(name, 0.0), worth) + 0.1 * worth
-            for part in _subwords(name):
-                subwords[part] = max(subwords.get(part, 0.0), worth)
-    return _Near(names, subwords)
+def retrieve_in_time(
+    index: Index, document: Document, offset: int, recent: Sequence[str], is_late: Callable[[], bool]
+) -> list[Snippet] | None:
+    """What `retrieve` gives, or None once it `is_late`, which is asked between its stages."""
+    outline = extract(document)
+    cursor = look(document, outline.definitions, offset)
+    if is_late():
+        return None
+    hits = similar(index, document, cursor)
+    if is_late():
+        return None
+    found = candidates(index, document, outline.imports, cursor, hits)
+    if is_late():
+        return None
+    boosts = {path: RECENT * RECENT_FALL**age for age, path in enumerate(recent)}
+    signatures = _signatures(found, boosts)
+    return list(_mixed(signatures, [_usage(rank, hit, boosts) for rank, hit in enumerate(hits)]))
 
 
-@lru_cache(maxsize=1 << 16)
-def _subwords(name: str) -> frozenset[str]:
-    return frozenset(part.lower() for part in SUBWORD.findall(name) if len(part) > 2)
+def _signatures(found: Candidates, boosts: Mapping[str, float]) -> list[Snippet]:
+    """What is likely enough, in the order of value for length."""
+    raised = log_odds(found) + np.array([boosts.get(path, 0.0) for path, _ in found.places])
+    scores = 1 / (1 + np.exp(-np.clip(raised, -30, 30)))
+    sizes = np.array([len(tag.signature) for _, tag in found.places], dtype=np.float64)
+    order = np.argsort(-scores / (sizes + OVERHEAD) ** COST_POWER, kind="stable").tolist()
+    likely = [number for number in order if scores[number] >= THRESHOLD][:MAX_SIGNATURES]
+    return [_signature(found.places[number], float(scores[number])) for number in likely]
 
 
-def _related(
-    index: Index, document: Document, found: Sequence[Import], open_paths: Sequence[str]
-) -> tuple[dict[str, float], set[str]]:
-    """How much each related file is worth, and the names that the document imports by name."""
-    relation: dict[str, float] = {}
-    siblings = (path for path in index.siblings(document.path) if _is_kin(document, path))
-    for path in islice(siblings, MAX_SIBLINGS):
-        relation[path] = FILE_SIBLING
-    for path in open_paths:
-        relation[path] = relation.get(path, 0.0) + FILE_OPEN
-    targets = [(item, index.resolve_import(document.path, item)) for item in found]
-    for path in set(_reexported(index, targets)):
-        relation[path] = relation.get(path, 0.0) + FILE_REEXPORTED
-    for path in {path for _, paths in targets for path in paths}:
-        relation[path] = relation.get(path, 0.0) + FILE_IMPORTED
-    relation.pop(document.path, None)
-    return relation, {name for item in found for pair in item.names for name in pair}
+def similar(index: Index, document: Document, cursor: Cursor) -> list[Hit]:
+    """Chunks of other files that resemble the lines around the cursor, best first."""
+    found = index.lexical.search(cursor.terms, ASKED_HITS)
+    return [hit for hit in found if is_kin(document, hit.path)][:MAX_HITS]
 
 
-def _reexported(index: Index, targets: Sequence[tuple[Import, Sequence[str]]]) -> Iterator[str]:
-    """Files from which an imported file, such as a package's `__init__`, takes the very names that are imported."""
-    for item, paths in targets:
-        for path in paths:
-            for inner in index.files[path].tags.imports:
-                taken = {"*", *(there for there, _ in item.names)}
-                if not taken.isdisjoint(here for _, here in inner.names):
-                    yield from index.resolve_import(path, inner)
+def _signature(place: Place, score: float) -> Snippet:
+    path, tag = place
+    return Snippet(path, tag.start_line, _end(tag), "signature", score, tag.signature)
 
 
-def _candidates(
-    index: Index, document: Document, near: _Near, relation: Mapping[str, float]
-) -> Iterator[tuple[str, Tag]]:
-    for path, worth in relation.items():
-        entry = index.files.get(path)
-        if entry is not None:
-            most = MAX_FILE_TAGS if worth > FILE_SIBLING else MAX_SIBLING_TAGS
-            yield from ((path, tag) for tag in entry.tags.definitions[:most])
-    for name in near.names:
-        if index.owners(name) <= MAX_OWNERS:
-            yield from (place for place in index.defining(name) if _is_kin(document, place[0]))
+def _end(tag: Tag) -> int:
+    return max(tag.signature_end, tag.start_line + 1)
 
 
-def _score(index: Index, tag: Tag, near: _Near, relation: float) -> float:
-    score = relation + NAME_NEAR * near.names.get(tag.name, 0.0) / (1 + log(index.owners(tag.name)))
-    parts = _subwords(tag.name)
-    if not near.subwords.keys().isdisjoint(parts):
-        score += SUBWORDS_NEAR * sum(near.subwords.get(part, 0.0) for part in parts) / len(parts)
-    if tag.scope:
-        score += SCOPE_NEAR * near.names.get(tag.scope.rpartition(".")[2], 0.0)
-    score += POPULARITY * log1p(index.mentions(tag.name))
-    if tag.name.startswith("_"):
-        score *= PRIVATE
-    return score * FIELD if tag.kind == "field" else score
+def _usage(rank: int, hit: Hit, boosts: Mapping[str, float]) -> Snippet:
+    text = f"{hit.text.rstrip()}\n"
+    score = USAGE_BEST * exp(-rank / USAGE_FALL) * (1 + boosts.get(hit.path, 0.0))
+    return Snippet(hit.path, hit.start_line, hit.start_line + text.count("\n"), "usage", min(score, 1.0), text)
 
 
-def _with_owners(
-    scored: Mapping[tuple[str, str, int], tuple[float, Tag]],
-) -> dict[tuple[str, str, int], tuple[float, Tag]]:
-    """The same, with every class at least as good as its best member: a method alone does not say whose it is."""
-    best: dict[tuple[str, str], float] = {}
-    for (path, _, _), (score, tag) in scored.items():
-        if tag.scope:
-            best[path, tag.scope] = max(best.get((path, tag.scope), 0.0), score)
-    raised = dict(scored)
-    for (path, name, line), (score, tag) in scored.items():
-        scope = f"{tag.scope}.{name}" if tag.scope else name
-        raised[path, name, line] = (max(score, best.get((path, scope), 0.0)), tag)
-    return raised
-
-
-def _snippet(path: str, tag: Tag, score: float) -> Snippet:
-    return Snippet(path, tag.start_line, max(tag.signature_end, tag.start_line + 1), "signature", score, tag.signature)
-
-
-def _is_kin(document: Document, path: str) -> bool:
-    """Whether a path is another file that the document's code could use."""
-    own, other = document.language, language_of(path)
-    return path != document.path and own is not None and other is not None and _family(own) == _family(other)
-
-
-def _family(language: Language) -> str:
-    # Languages that import each other's files.
-    return {"tsx": "javascript", "typescript": "javascript", "cpp": "c"}.get(language.name, language.name)
+def _mixed(signatures: Sequence[Snippet], usages: Sequence[Snippet]) -> Iterator[Snippet]:
+    """Both rankings as one, so that however much of it is shown, usages are their share of it."""
+    spent = used = 0
+    waiting = iter(usages)
+    usage = next(waiting, None)
+    for signature in signatures:
+        while usage is not None and used + len(usage.text) <= USAGE_SHARE * (spent + used + len(usage.text)):
+            yield usage
+            used += len(usage.text)
+            usage = next(waiting, None)
+        yield signature
+        spent += len(signature.text)
+    if usage is not None:
+        yield usage
+        yield from waiting

@@ -1,8 +1,6 @@
-"""The index as one road for every change, and what imports resolve to."""
+"""The index as one road for every change."""
 
 from pathlib import Path
-
-import pytest
 
 from sc2lsp.context.document import Document
 from sc2lsp.context.index import Index, scan
@@ -86,55 +84,13 @@ def test_an_open_file_of_secrets_informs_nobody() -> None:
     assert index.stats().skipped == {"may hold secrets": 1}
 
 
-PYTHON = [
-    "__init__.py",
-    "a.py",
-    "pkg/__init__.py",
-    "pkg/m.py",
-    "pkg/sub/__init__.py",
-    "pkg/sub/n.pyi",
-    "src/lib/x.py",
-    "t/y.py",
-    "t/z.py",
-]
-SCRIPT = ["w/a.ts", "w/b.tsx", "w/c/index.ts", "w/d.js", "w/e.d.ts"]
-
-
-@pytest.mark.parametrize(
-    ("path", "found", "expected"),
-    [
-        ("a.py", Import("pkg.m", (), "", 0), ["pkg/m.py"]),
-        (
-            "a.py",
-            Import(
-                "pkg",
-                (
-                    ("m", "m"),
-                    ("Name", "Name"),
-                ),
-                "",
-                0,
-            ),
-            ["pkg/m.py", "pkg/__init__.py"],
-        ),
-        ("a.py", Import("lib.x", (), "", 0), ["src/lib/x.py"]),
-        ("a.py", Import("os", (), "", 0), []),
-        ("pkg/m.py", Import("", (("sub", "sub"),), "", 1), ["pkg/sub/__init__.py", "pkg/__init__.py"]),
-        ("pkg/sub/__init__.py", Import("n", (), "", 1), ["pkg/sub/n.pyi"]),
-        ("pkg/sub/n.pyi", Import("m", (("f", "f"),), "", 2), ["pkg/m.py"]),
-        ("pkg/sub/n.pyi", Import("m", (("f", "f"),), "", 9), []),
-        ("t/y.py", Import("", (("z", "z"),), "", 2), ["__init__.py"]),
-        ("a.py", Import("", (("top", "top"),), "", 1), ["__init__.py"]),
-        ("t/y.py", Import("z", (), "", 0), ["t/z.py"]),
-        ("w/a.ts", Import("./b", (), "", 0), ["w/b.tsx"]),
-        ("w/a.ts", Import("./c", (), "", 0), ["w/c/index.ts"]),
-        ("w/c/index.ts", Import("../a.js", (), "", 0), ["w/a.ts"]),
-        ("w/a.ts", Import("./d", (), "", 0), ["w/d.js"]),
-        ("w/a.ts", Import("./e", (), "", 0), ["w/e.d.ts"]),
-        ("w/a.ts", Import("react", (), "", 0), []),
-        ("a.go", Import("w", (), "", 0), []),
-    ],
-)
-def test_imports_resolve(path: str, found: Import, expected: list[str]) -> None:
-    index = index_of(dict.fromkeys([*PYTHON, *SCRIPT], ""))
-    assert list(index.resolve_import(path, found)) == expected
+def test_imports_mean_what_is_indexed_at_the_time() -> None:
+    index = index_of({"main.go": "", "lib/maps/m.go": "", "w/a.ts": "", "w/b.tsx": ""})
+    here, there = Import("x/lib/maps", (), "maps", 0), Import("./b", (), "", 0)
+    assert index.resolve_import("main.go", here) == ("lib/maps/m.go",)
+    assert index.resolve_import("w/a.ts", there) == ("w/b.tsx",)
+    index.apply(Change("lib/maps/n.go", ""))
+    index.remove("lib/maps/m.go")
+    index.remove("w/b.tsx")
+    assert index.resolve_import("main.go", here) == ("lib/maps/n.go",)
+    assert index.resolve_import("w/a.ts", there) == ()
