@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check lint types bench setup clean
+.PHONY: demo test check lint types bench bench-index setup clean
 
 setup: $(READY)
 
@@ -38,6 +38,10 @@ check: lint types test
 # The README's figures, measured here: start, memory, keystrokes, and decoding beside transformers.
 bench: $(READY)
 	$(BIN)/python -m tests.benchmarks.bench
+
+# Indexing beside universal-ctags: make bench-index ROOTS="DIR..."
+bench-index: $(READY)
+	$(BIN)/python -m tests.benchmarks.index $(ROOTS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

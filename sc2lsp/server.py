@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Coroutine, Generator, Iterable, Mapping
+from contextlib import closing
 from pathlib import Path
 from time import monotonic
 from typing import Any, cast
@@ -15,12 +17,20 @@ from sc2lsp.backend import Backend, BackendError
 from sc2lsp.completion import Completion, Result, complete
 from sc2lsp.config import Config, ConfigError, load
 from sc2lsp.context.document import Edit, Encoding, Position
+from sc2lsp.context.scan import BACKGROUND, Step
+from sc2lsp.context.workspace import is_news
 from sc2lsp.progress import Progress
-from sc2lsp.session import Folder, Session, Target
+from sc2lsp.session import Folder, Session, Target, index_cache
 from sc2lsp.transport import StdioServer
 
 ACCEPTED = "sc2lsp.accepted"
-SLICE_SECONDS = 0.005  # the longest that indexing keeps a keystroke waiting
+SLICE_SECONDS = 0.004  # so long indexing works between two looks at what the editor wants
+IDLE_SECONDS = 0.01  # between two looks at what the workers say
+TYPING_SECONDS = 0.5  # indexing rests until nothing was typed for so long
+SETTLE_SECONDS = 0.3  # a pause in typing after which other files see what was typed
+GATHER_SECONDS = 0.05  # changes on disk come in bursts
+POLL_MS = 3000  # where the system has no watches left
+WATCHED_STEP = 200  # changes looked at between two looks at what the editor wants
 log = logging.getLogger("sc2lsp")
 
 
@@ -35,6 +45,12 @@ class Server(StdioServer):
         self._running: dict[Path, asyncio.Task[Result]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._told: set[str] = set()
+        self.following: dict[Path, list[asyncio.Task[None]]] = {}  # folder -> what keeps its index
+        self._stirred: defaultdict[Path, asyncio.Event] = defaultdict(
+            asyncio.Event
+        )  # folder -> set while something changed
+        self._settling: dict[Path, asyncio.TimerHandle] = {}  # document -> when it is taken into the index
+        self._typed = 0.0  # when
         # All of it mutates on the event loop only.
 
     @property
@@ -46,7 +62,7 @@ class Server(StdioServer):
         options = params.initialization_options
         editor = cast(Mapping[str, Any], options) if isinstance(options, Mapping) else {}
         config = self._load(editor) or self._load({}) or Config()
-        self.session = Session(config)
+        self.session = Session(config, index_cache(config))
         self.backend = Backend(config)
         for root in _roots(params):
             self.add_folder(root)
@@ -65,10 +81,11 @@ class Server(StdioServer):
             self.tell(f"{wrong}; nothing is completed in {root.name} until it is mended")
             return None
 
-    def background(self, work: Any) -> None:
+    def background(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def tell(self, message: str) -> None:
         """Show a message once."""
@@ -79,30 +96,92 @@ class Server(StdioServer):
 
     def follow(self, folder: Folder) -> None:
         """Index a folder, and keep the index as the disk is."""
-        self.background(self.index(folder))
-        self.background(self.watch(folder))
+        self.following[folder.root] = [self.background(self.index(folder)), self.background(self.watch(folder))]
+
+    def leave(self, root: Path) -> None:
+        """The end of `follow`."""
+        self._stirred.pop(root, None)
+        for task in self.following.pop(root, ()):
+            task.cancel()
+
+    def refresh(self, folders: Iterable[Folder]) -> None:
+        """Something changed in folders: their indexes are to follow."""
+        for folder in folders:
+            self._stirred[folder.root].set()
+
+    def typed(self, path: Path) -> None:
+        """A keystroke: indexing rests, and when typing pauses, other files see the document."""
+        self._typed = monotonic()
+        if path in self._settling:
+            self._settling[path].cancel()
+        loop = asyncio.get_running_loop()
+        self._settling[path] = loop.call_later(SETTLE_SECONDS, self.settle, path)
+
+    def settle(self, path: Path) -> None:
+        self._settling.pop(path).cancel()
+        self.session.save(path)
 
     async def index(self, folder: Folder) -> None:
-        """Index a folder in slices between which keystrokes are served."""
+        """Index a folder, and then what changes in it: one pass at a time, so that the later look wins."""
         async with Progress(self, f"Indexing {folder.name}") as progress:
-            slice_end, count = monotonic() + SLICE_SECONDS, 0
-            for count, _ in enumerate(folder.scan(), 1):
-                if monotonic() > slice_end:
-                    progress.report(f"{count} files")
-                    await asyncio.sleep(0)
-                    slice_end = monotonic() + SLICE_SECONDS
+            await self._run(folder.survey(BACKGROUND).scan(), progress)
+        await self._catch_up(folder)
+        await self.keep(folder)
+
+    async def keep(self, folder: Folder) -> None:
+        """Look at what changed, whenever something did."""
+        stirred = self._stirred[folder.root]
+        while True:
+            await stirred.wait()
+            await asyncio.sleep(GATHER_SECONDS)
+            stirred.clear()
+            await self._run(self.session.refresh(folder, BACKGROUND))
+            await self._catch_up(folder)
+
+    async def _catch_up(self, folder: Folder) -> None:
+        """Let the search for similar code see what the index saw, between keystrokes."""
+        slice_end = monotonic() + SLICE_SECONDS
+        for _ in self.session.catch_up(folder):
+            if monotonic() > slice_end:
+                await asyncio.sleep(0)
+                slice_end = monotonic() + SLICE_SECONDS
+
+    async def _run(self, steps: Generator[Step], progress: Progress | None = None) -> None:
+        """Take steps in slices between which keystrokes are served, and none while somebody types."""
+        with closing(steps):
+            slice_end = monotonic() + SLICE_SECONDS
+            for step in steps:
+                if not step.is_idle and monotonic() < slice_end:
+                    continue
+                if progress is not None:
+                    progress.report(f"{step.done} files", step.done / step.total if step.total else None)
+                await asyncio.sleep(IDLE_SECONDS if step.is_idle else 0)
+                while step.is_ready and monotonic() - self._typed < TYPING_SECONDS:  # noqa: ASYNC110 - a clock
+                    await asyncio.sleep(TYPING_SECONDS / 5)
+                slice_end = monotonic() + SLICE_SECONDS
 
     async def watch(self, folder: Folder) -> None:
         """Follow the folder's files on disk, by polling where the system has no watches left."""
         from watchfiles import awatch
 
+        root = folder.root.resolve()
         for polling in (False, True):
             try:
-                async for changes in awatch(folder.root, force_polling=polling, ignore_permission_denied=True):
-                    for _, path in changes:
-                        self.session.reload(Path(path))
-            except OSError as limit:
-                log.warning("%s; changed files are found by polling", limit.strerror)
+                async for changes in awatch(
+                    root, watch_filter=None, force_polling=polling, poll_delay_ms=POLL_MS, ignore_permission_denied=True
+                ):
+                    await self._gather(folder, [Path(path).relative_to(root).as_posix() for _, path in changes])
+            except (OSError, RuntimeError) as limit:  # RuntimeError: what the watcher calls errors it has no name for
+                log.warning("%s: changed files are found by polling", type(limit).__name__)
+                folder.changed.add("")  # what was missed meanwhile
+                self.refresh([folder])
+
+    async def _gather(self, folder: Folder, changed: list[str]) -> None:
+        for start in range(0, len(changed), WATCHED_STEP):
+            folder.changed.update(path for path in changed[start : start + WATCHED_STEP] if is_news(path))
+            await asyncio.sleep(0)
+        if folder.changed:
+            self.refresh([folder])
 
     async def load_model(self) -> None:
         """Have the runtime ready before the first keystroke asks for it."""
@@ -163,6 +242,7 @@ def create_server(client_process_id: int | None = None) -> Server:
     def did_change(params: types.DidChangeTextDocumentParams) -> None:
         path = _path(params.text_document.uri)
         server.supersede(path)
+        server.typed(path)
         edits = [_edit(change) for change in params.content_changes]
         server.session.change(path, edits, params.text_document.version, server.encoding)
 
@@ -174,16 +254,16 @@ def create_server(client_process_id: int | None = None) -> Server:
     def did_close(params: types.DidCloseTextDocumentParams) -> None:
         path = _path(params.text_document.uri)
         server.supersede(path)
-        server.session.close(path)
+        server.refresh(server.session.close(path))
 
     @server.feature(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)
     def did_change_watched_files(params: types.DidChangeWatchedFilesParams) -> None:
-        for change in params.changes:
-            server.session.reload(_path(change.uri))
+        server.refresh(server.session.changed(_path(change.uri) for change in params.changes))
 
     @server.feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)
     def did_change_folders(params: types.DidChangeWorkspaceFoldersParams) -> None:
         for removed in params.event.removed:
+            server.leave(_path(removed.uri))
             server.session.remove_folder(_path(removed.uri))
         for added in params.event.added:
             folder = server.add_folder(_path(added.uri))
@@ -216,6 +296,8 @@ def create_server(client_process_id: int | None = None) -> Server:
 
     @server.feature(types.SHUTDOWN)
     async def shutdown(_: None) -> None:
+        for root in list(server.session.folders):
+            server.leave(root)
         await server.backend.close()
 
     return server
