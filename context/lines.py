@@ -55,3 +55,13 @@ class LineStarts:
         behind = self.shift + delta
         before = [start + delta for start in self.starts[first:split]] if delta else self.starts[first:split]
         return before + ([start + behind for start in self.starts[split:stop]] if behind else self.starts[split:stop])
+
+
+def count_lines(text: str) -> int:
+    """The lines of a text that has some, an end without terminator included; 0 for none."""
+    if not text:
+        return 0
+    lines = text.count("\n")
+    if "\r" in text:
+        lines += text.count("\r") - text.count("\r\n")
+    return lines + (not text.endswith(("\n", "\r")))
