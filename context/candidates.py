@@ -7,8 +7,9 @@ trained on, so their meaning may only change together with its weights. This mod
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from heapq import nlargest
-from itertools import chain, islice
+from itertools import chain
 from posixpath import commonpath
 from typing import TypeVar
 
@@ -40,7 +41,7 @@ OF_TAG = (
 FEATURES = (*OF_NAME, *OF_FILE, *OF_SCOPE, *OF_TAG)
 
 MAX_OWNERS, MAX_SIBLINGS, MAX_PEERS, MAX_FILE, MAX_MEMBERS, MAX_USED = 8, 40, 12, 300, 60, 400
-MAX_CANDIDATES = 1000  # the likeliest sources come first
+MAX_CANDIDATES = 700  # the likeliest sources come first
 MAX_TYPE_OWNERS, NEAR_TYPE = 3, 0.3
 SIBLING = 0.5  # worth of a file of the same folder, where one that resembles the place is worth up to 1
 ERRORS = ("Error", "Exception", "Warning", "Err")
@@ -128,22 +129,28 @@ def is_kin(document: Document, path: str) -> bool:
 
 
 def _peers(index: Index, document: Document, hits: Sequence[Hit]) -> _Peers:
-    folder = folder_of(document.path)
-    siblings = islice((path for path in index.siblings(document.path) if is_kin(document, path)), MAX_SIBLINGS)
-    weights = dict.fromkeys(siblings, SIBLING)
-    similar = {hit.path for hit in hits}
+    folder, own = index.folder_uses(document.path), index.uses(document.path)
+    files = max(folder.files - (document.path in folder.paths), 0)
+    paths = [path for path in folder.paths if path != document.path]
+    weights = dict.fromkeys(paths, SIBLING)
     for hit in hits:
         weights[hit.path] = max(weights.get(hit.path, 0.0), hit.score / hits[0].score)
-    whole, in_folder = sum(weights.values()) or 1.0, sum(folder_of(path) == folder for path in weights) or 1
-    peers = _Peers(list(weights), {}, {}, {}, {})
-    for path, weight in weights.items():
+    whole = sum(weights.values()) or 1.0
+    in_folder = {name: count - (name in own) for name, count in folder.using.items()}
+    peers = _Peers(
+        paths=list(weights),
+        all={name: count * SIBLING / whole for name, count in in_folder.items()},
+        importing={name: (count - own.get(name, False)) * SIBLING / whole for name, count in folder.importing.items()},
+        in_folder={name: count / (files or 1) for name, count in in_folder.items()},
+        similar={},
+    )
+    similar = {hit.path for hit in hits}
+    for path in similar:
         uses = index.uses(path)
-        _add(peers.all, uses, weight / whole)
-        _add(peers.importing, (name for name, is_imported in uses.items() if is_imported), weight / whole)
-        if folder_of(path) == folder:
-            _add(peers.in_folder, uses, 1 / in_folder)
-        if path in similar:
-            _add(peers.similar, uses, 1 / len(similar))
+        more = (weights[path] - (SIBLING if path in folder.paths else 0.0)) / whole
+        _add(peers.all, uses, more)
+        _add(peers.importing, (name for name, is_imported in uses.items() if is_imported), more)
+        _add(peers.similar, uses, 1 / len(similar))
     return peers
 
 
@@ -250,6 +257,7 @@ def _places(scene: _Scene, family: Mapping[tuple[str, str], float]) -> Iterator[
             yield from ((path, tag) for tag in index.members(path, "")[:MAX_MEMBERS])
 
 
+@lru_cache(maxsize=1 << 16)
 def _nearness(path: str, other: str) -> float:
     """The share of the folders on the way to either file that they have in common."""
     common = len(commonpath([path, other]))
@@ -356,9 +364,9 @@ def _of_tags(scene: _Scene, places: Sequence[Place], name: Floats, file: Floats,
     module = _module_worth(scene)
     bound = [local.get(id(tag), "") for _, tag in places]
     near = np.array([cursor.near.get(here, 0.0) if here else 0.0 for here in bound])
-    is_bound = np.array([bool(here) for here in bound])
+    is_bound = np.array([bool(here) for here in bound], dtype=np.bool_)
     kinds = [tag.kind for _, tag in places]
-    is_class = np.array([kind in SCOPE_KINDS for kind in kinds])
+    is_class = np.array([kind in SCOPE_KINDS for kind in kinds], dtype=np.bool_)
     is_member, is_asking = scope[0], float(bool(cursor.receiver))
     return np.array(
         [

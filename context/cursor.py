@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from .document import Document
 from .languages import SCOPE_KINDS
 from .lexical import parts, subwords
+from .outline import Outline
 from .symbols import Tag
 from .words import word_pattern
 
@@ -53,10 +54,11 @@ class Cursor:
     is_classing: bool
 
 
-def look(document: Document, definitions: Sequence[Tag], offset: int) -> Cursor:
+def look(document: Document, outline: Outline, offset: int) -> Cursor:
     """Everything about a cursor that does not depend on other files."""
     here = document.lines.line_of(min(offset, len(document.text)))
-    enclosing = [tag for tag in definitions if tag.start_line <= here <= tag.end_line]
+    # The line before counts too: what is typed behind a body may still belong to it.
+    enclosing = list(dict.fromkeys((*outline.enclosing(here - 1), *outline.enclosing(here))))
     near, near_sum = _near(document, here, enclosing)
     before = TYPED_WORD.sub("", document.text[document.lines.start(here) : offset][-MAX_LINE:])
     receiver = RECEIVER.search(before)
@@ -66,7 +68,7 @@ def look(document: Document, definitions: Sequence[Tag], offset: int) -> Cursor:
         counts=Counter(_word(document).findall(_far(document, here))),
         subwords=_subwords(near),
         terms=_terms(document, here, enclosing),
-        declared=_declared(document, here, definitions),
+        declared=_declared(document, here, outline.definitions),
         enclosing=enclosing,
         receiver=receiver[1] if receiver else "",
         supers=frozenset(
@@ -122,12 +124,18 @@ def _subwords(near: Mapping[str, float]) -> dict[str, float]:
 
 
 def _terms(document: Document, here: int, enclosing: Sequence[Tag]) -> dict[str, float]:
-    terms: Counter[str] = Counter()
+    terms: dict[str, float] = {}
+
+    def feed(text: str, worth: float) -> None:
+        for part in set(subwords(text)):
+            if len(part) > 1:
+                terms[part] = terms.get(part, 0.0) + worth
+
     for number in _lines(document, here, QUERY_BEFORE, QUERY_AFTER):
-        terms.update(part for part in subwords(document.line(number)[:MAX_LINE]) if len(part) > 1)
-    for tag in enclosing[-1:]:
-        terms.update(part for part in subwords(tag.name) if len(part) > 1)
-    return {term: float(count) for term, count in terms.items()}
+        feed(document.line(number)[:MAX_LINE], 1 / (1 + abs(number - here) / HALF_LINES))
+    for tag in enclosing[-1:]:  # finds its callers and its tests
+        feed(tag.name, 1.0)
+    return terms
 
 
 def _declared(document: Document, here: int, definitions: Sequence[Tag]) -> dict[str, frozenset[str]]:

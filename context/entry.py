@@ -19,10 +19,12 @@ class FileEntry:
     size: int  # bytes
 
 
-def analyse(document: Document) -> FileEntry:
-    """What a document says, parsed or not."""
+def analyse(document: Document, tags: FileTags | None = None) -> FileEntry:
+    """What a document says, parsed or not; `tags`, where they are known already, are taken as they are."""
     encoded = document.text.encode("utf-8", "surrogatepass")
-    return FileEntry(extract(document), document.line_count, digest(encoded), len(encoded))
+    return FileEntry(
+        tags if tags is not None else extract(document), document.line_count, digest(encoded), len(encoded)
+    )
 
 
 def digest(encoded: bytes) -> bytes:

@@ -5,21 +5,39 @@ the whole cost of `apply`; the name tables change by that file's names only.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 
 from .document import Document
 from .entry import FileEntry, analyse
 from .folders import Folders
+from .languages import language_of
 from .lexical import Lexical
 from .resolve import resolve
-from .tags import Import, Tag
+from .symbols import FileTags, Import, Tag
 from .workspace import Change, Skipped, denied, read, walk
 
 Place = tuple[str, Tag]  # a file, and what it defines
 
 MAX_USE_OWNERS = 3  # a name that more files define says little about which of them is meant
+
+
+MAX_FOLDER = 40  # files of a folder that are asked what they use
+
+
+@dataclass(frozen=True, slots=True)
+class FolderUses:
+    """What the files of one language in a folder use of other files."""
+
+    paths: frozenset[str]
+    using: Mapping[str, int]  # name -> files that mention it ...
+    importing: Mapping[str, int]  # ... and files that import it
+
+    @property
+    def files(self) -> int:
+        return len(self.paths)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +64,7 @@ class Index:
         self._folders = Folders()  # of the files
         self._scopes: dict[str, Mapping[str, Sequence[Tag]]] = {}  # path -> scope -> members, once asked for
         self._uses: dict[str, Mapping[str, bool]] = {}  # path -> names of other files, once asked for
+        self._folder_uses: dict[tuple[str, str], FolderUses] = {}  # (folder, family of languages), once asked for
         self.lexical = Lexical()
         # Everything above but `root` mutates, and only on the thread of the event loop.
 
@@ -76,7 +95,7 @@ class Index:
     def insert(self, path: str, entry: FileEntry) -> None:
         """Take in what was read and parsed elsewhere, unless an editor holds the file."""
         if path not in self._open:
-            self.remove(path)
+            self._skipped.pop(path, None)
             self._insert(path, entry)
 
     def skip(self, path: str, reason: str) -> None:
@@ -85,18 +104,17 @@ class Index:
             self.remove(path)
             self._skipped[path] = reason
 
-    def apply_document(self, document: Document) -> None:
+    def apply_document(self, document: Document, tags: FileTags | None = None) -> None:
         """Take in an open document that is parsed already; until `release`, the disk has no say in its path.
 
         Costs the words of the whole file, so call it when typing pauses: `retrieve` reads the document itself.
         """
         self._open.add(document.path)
-        self._replace(document)
+        self._replace(document, tags)
 
     def release(self, path: str) -> None:
-        """The editor let go of a file: from here on it is what the disk says it is."""
+        """The editor let go of a file: from here on what the disk says of it is news."""
         self._open.discard(path)
-        self.load(path)
 
     def load(self, path: str) -> None:
         """Take in a file from disk, or the reason why not, unless it is open."""
@@ -112,26 +130,23 @@ class Index:
         """Forget a file, open or not."""
         self._open.discard(path)
         self._skipped.pop(path, None)
-        entry = self._files.pop(path, None)
-        if entry is None:
-            return
+        if path in self._files:
+            self._drop(path)
+            self._forget_uses()
+
+    def _drop(self, path: str) -> None:
+        entry = self._files.pop(path)
         for name in {tag.name for tag in entry.tags.definitions}:
             places = self._defining[name]
             del places[path]
             if not places:
                 del self._defining[name]
-        for name in entry.tags.words:
-            self._mentioning[name] -= 1
-            if not self._mentioning[name]:
-                del self._mentioning[name]
-        self._importing.subtract(_imported(entry))
-        self._forget(path)
+        _subtract(self._mentioning, entry.tags.words)
+        _subtract(self._importing, _imported(entry))
         self._folders.discard(path)
-
-    def _forget(self, path: str) -> None:
-        """What was derived from a file, or from its names, is derived again when it is asked for."""
         self._scopes.pop(path, None)
-        self._uses.clear()
+        self._uses.pop(path, None)
+        self._folder_uses.pop((folder_of(path), _family(path)), None)
         self.lexical.touch(path)
 
     def defining(self, name: str) -> Sequence[Place]:
@@ -168,12 +183,27 @@ class Index:
         """The names in a file that only a few other files define, and whether the file imports them."""
         found = self._uses.get(path)
         if found is None:
+            if path not in self._files:
+                return {}
             imported = _imported(self._files[path])
             found = self._uses[path] = {
                 name: name in imported
                 for name in self._files[path].tags.words
                 if (places := self._defining.get(name)) and path not in places and len(places) <= MAX_USE_OWNERS
             }
+        return found
+
+    def folder_uses(self, path: str) -> FolderUses:
+        """What the files around a file, and it, use of others; of many the first in order."""
+        key = folder_of(path), _family(path)
+        found = self._folder_uses.get(key)
+        if found is None:
+            kin = (other for other in self._folders.files(key[0]) if _family(other) == key[1])
+            paths = frozenset(islice(kin, MAX_FOLDER))
+            uses = [self.uses(other) for other in paths]
+            using = Counter(chain.from_iterable(uses))
+            importing = Counter(name for each in uses for name, is_imported in each.items() if is_imported)
+            found = self._folder_uses[key] = FolderUses(paths, using, importing)
         return found
 
     def siblings(self, path: str) -> Sequence[str]:
@@ -195,26 +225,50 @@ class Index:
             references=sum(entry.tags.occurrences for entry in entries),
         )
 
-    def _replace(self, document: Document) -> None:
-        path, was_open = document.path, document.path in self._open
-        self.remove(path)
-        if was_open:
-            self._open.add(path)
+    def _replace(self, document: Document, tags: FileTags | None = None) -> None:
+        path = document.path
         if denied(path):  # whoever opens such a file keeps it to that window
+            if path in self._files:
+                self._drop(path)
             self._skipped[path] = "may hold secrets"
             return
-        self._insert(path, analyse(document))
+        self._skipped.pop(path, None)
+        self._insert(path, analyse(document, tags))
 
     def _insert(self, path: str, entry: FileEntry) -> None:
+        before = _defined(self._files[path]) if path in self._files else frozenset[str]()
+        if path in self._files:
+            self._drop(path)
         self._files[path] = entry
         for tag in entry.tags.definitions:
             places = self._defining.setdefault(tag.name, {})
             places[path] = (*places.get(path, ()), tag)
-        for name in entry.tags.words:
-            self._mentioning[name] += 1
+        self._mentioning.update(entry.tags.words)
         self._importing.update(_imported(entry))
-        self._forget(path)
         self._folders.add(path)
+        self.lexical.touch(path)
+        if _defined(entry) != before:  # or what other files use is what it was
+            self._forget_uses()
+
+    def _forget_uses(self) -> None:
+        self._uses.clear()
+        self._folder_uses.clear()
+
+
+def _subtract(counts: Counter[str], names: Iterable[str]) -> None:
+    for name in names:
+        counts[name] -= 1
+        if not counts[name]:
+            del counts[name]
+
+
+def _family(path: str) -> str:
+    language = language_of(path)
+    return language.family if language is not None else ""
+
+
+def _defined(entry: FileEntry) -> frozenset[str]:
+    return frozenset(tag.name for tag in entry.tags.definitions)
 
 
 def _imported(entry: FileEntry) -> set[str]:

@@ -5,7 +5,7 @@ of the package works on words. This module knows no document and walks no tree.
 """
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from importlib import import_module
 from typing import cast
 
@@ -21,6 +21,7 @@ EXTRA_LANGUAGES = EXTRA  # whose grammars come with `sc2lsp[languages]`
 _BY_SUFFIX = {suffix: language for language in (*CORE, *EXTRA) for suffix in language.suffixes}
 
 
+@lru_cache(maxsize=1 << 16)
 def language_of(path: str) -> Language | None:
     """The language a file name stands for, or None where we know none."""
     _, dot, suffix = path.rpartition(".")

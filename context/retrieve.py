@@ -16,17 +16,18 @@ from .cursor import Cursor, look
 from .document import Document
 from .index import Index, Place
 from .lexical import Hit
+from .outline import Outline
 from .ranker import log_odds
-from .symbols import Tag
-from .tags import extract
 
 MAX_HITS = 30
-ASKED_HITS = 60  # some are of the file itself, or of another language
-MAX_SIGNATURES = 400
-THRESHOLD = 0.0003  # below it a signature is noise
+ASKED_HITS = 80  # some are of the file itself, of another language, or copies
+COPY = 0.7  # of the words of the shorter chunk: so many in common, and one says nothing new
+MAX_SIGNATURES = 500
+THRESHOLD = 1e-6  # below it nothing at all speaks for a signature
 OVERHEAD = 20  # code points that a snippet costs beside its text
 COST_POWER = 0.5  # 1 ranks by value for each byte, 0 by value alone; measured between .3 and .7 as good as equal
-USAGE_SHARE = 0.4  # of the bytes of a ranking, as far down as one reads
+USAGE_SHARE, USAGE_SHARE_LATE = 0.5, 0.35  # of a ranking, as far down as one reads: at first half of it ...
+USAGE_EARLY = 2500  # ... until they take so many code points
 RECENT, RECENT_FALL = 0.7, 0.8  # what the latest file adds to log odds, and each one before it of that; set by hand
 USAGE_BEST, USAGE_FALL = 0.35, 8.0  # the first chunk's score, and how many chunks on it is worth a third
 
@@ -43,22 +44,26 @@ class Snippet:
     text: str
 
 
-def retrieve(index: Index, document: Document, offset: int, recent: Sequence[str]) -> list[Snippet]:
+def retrieve(index: Index, document: Document, outline: Outline, offset: int, recent: Sequence[str]) -> list[Snippet]:
     """Snippets for a cursor, best value for their length first, none of them from the document itself.
 
     `recent` are the files that were opened, edited or looked at last, the latest first.
     """
-    found = retrieve_in_time(index, document, offset, recent, lambda: False)
+    found = retrieve_in_time(index, document, outline, offset, recent, lambda: False)
     assert found is not None
     return found
 
 
 def retrieve_in_time(
-    index: Index, document: Document, offset: int, recent: Sequence[str], is_late: Callable[[], bool]
+    index: Index,
+    document: Document,
+    outline: Outline,
+    offset: int,
+    recent: Sequence[str],
+    is_late: Callable[[], bool],
 ) -> list[Snippet] | None:
     """What `retrieve` gives, or None once it `is_late`, which is asked between its stages."""
-    outline = extract(document)
-    cursor = look(document, outline.definitions, offset)
+    cursor = look(document, outline, offset)
     if is_late():
         return None
     hits = similar(index, document, cursor)
@@ -83,18 +88,24 @@ def _signatures(found: Candidates, boosts: Mapping[str, float]) -> list[Snippet]
 
 
 def similar(index: Index, document: Document, cursor: Cursor) -> list[Hit]:
-    """Chunks of other files that resemble the lines around the cursor, best first."""
-    found = index.lexical.search(cursor.terms, ASKED_HITS)
-    return [hit for hit in found if is_kin(document, hit.path)][:MAX_HITS]
+    """Chunks of other files that resemble the lines around the cursor, best first; of near copies the first."""
+    chosen: list[Hit] = []
+    seen: list[set[str]] = []
+    for hit in index.lexical.search(cursor.terms, ASKED_HITS):
+        words = set(hit.text.split())
+        copied = any(len(words & others) > COPY * min(len(words), len(others)) for others in seen)
+        if not copied and is_kin(document, hit.path):
+            chosen.append(hit)
+            seen.append(words)
+            if len(chosen) == MAX_HITS:
+                break
+    return chosen
 
 
 def _signature(place: Place, score: float) -> Snippet:
     path, tag = place
-    return Snippet(path, tag.start_line, _end(tag), "signature", score, tag.signature)
-
-
-def _end(tag: Tag) -> int:
-    return max(tag.signature_end, tag.start_line + 1)
+    end = max(tag.signature_end, tag.start_line + 1)
+    return Snippet(path, tag.start_line, end, "signature", score, tag.signature)
 
 
 def _usage(rank: int, hit: Hit, boosts: Mapping[str, float]) -> Snippet:
@@ -103,13 +114,17 @@ def _usage(rank: int, hit: Hit, boosts: Mapping[str, float]) -> Snippet:
     return Snippet(hit.path, hit.start_line, hit.start_line + text.count("\n"), "usage", min(score, 1.0), text)
 
 
+def _usage_cap(length: int) -> float:
+    return max(USAGE_SHARE_LATE * length, min(USAGE_SHARE * length, USAGE_EARLY))
+
+
 def _mixed(signatures: Sequence[Snippet], usages: Sequence[Snippet]) -> Iterator[Snippet]:
     """Both rankings as one, so that however much of it is shown, usages are their share of it."""
     spent = used = 0
     waiting = iter(usages)
     usage = next(waiting, None)
     for signature in signatures:
-        while usage is not None and used + len(usage.text) <= USAGE_SHARE * (spent + used + len(usage.text)):
+        while usage is not None and used + len(usage.text) <= _usage_cap(spent + used + len(usage.text)):
             yield usage
             used += len(usage.text)
             usage = next(waiting, None)

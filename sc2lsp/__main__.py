@@ -6,6 +6,7 @@ runs, so that the language server starts without what only others use.
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -58,6 +59,8 @@ def _mendable() -> tuple[type[Exception], ...]:
 @click.pass_context
 def main(ctx: click.Context, stdio: bool, client_process_id: int | None) -> None:
     """Inline code completion with StarCoder2: without a command, a language server on standard input and output."""
+    # Ranking multiplies small matrices: more threads than one would only wake up and spin.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if ctx.invoked_subcommand is None:
         from sc2lsp.server import create_server
 

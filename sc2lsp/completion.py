@@ -6,15 +6,17 @@ Everything is read from the session before the first await, in one immutable Tar
 from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
+from time import perf_counter
 
 from sc2lsp.backend import Backend, BackendError, Model
 from sc2lsp.context.prompt import MIN_BUDGET, Prompt, build
-from sc2lsp.context.retrieve import Snippet, retrieve
+from sc2lsp.context.retrieve import Snippet, retrieve_in_time
 from sc2lsp.display import show, stops
 from sc2lsp.runtime.api import Chunk, SamplingParams, Usage
-from sc2lsp.session import Target
+from sc2lsp.session import Ranking, Target
 from sc2lsp.trace import Trace
 
+NEAR = 1 << 14  # code points: many times what a completion is long
 STAGES = ("context", "prompt", "queue", "prefill", "decode", "display")
 
 
@@ -47,10 +49,10 @@ async def complete(target: Target, backend: Backend) -> Result:
         snippets = find_snippets(target)
     model = await backend.model()
     with trace.span("prompt"):
-        prompt = build_prompt(target, snippets, model)
-    prefix, suffix = target.prefix, target.suffix
+        prompts, path = target.folder.prompts, target.document.path
+        prompt = prompts[path] = build_prompt(target, snippets, model, last=prompts.get(path))
     config = target.folder.config
-    sampling = SamplingParams(config.max_tokens, config.temperature, stop=stops(prefix, suffix))
+    sampling = SamplingParams(config.max_tokens, config.temperature, stop=stops(*_near(target)))
     document = f"{target.folder.root}\n{target.document.path}"
     chunks = await _generate(backend, document, prompt.token_ids, sampling)
     usage = chunks[-1].usage
@@ -64,32 +66,62 @@ async def complete(target: Target, backend: Backend) -> Result:
 
 
 def find_snippets(target: Target) -> list[Snippet]:
-    index = target.folder.index
-    return retrieve(index, target.document, target.offset, sorted(index.open_paths))
+    """The ranking for the target's cursor; the last good one where finding it takes too long.
+
+    Never twice in a row, so that the context is a keystroke old at most.
+    """
+    folder, document = target.folder, target.document
+    last = folder.rankings.get(document.path)
+    deadline = perf_counter() + folder.config.context_timeout
+    is_patient = last is None or last.is_old
+    found = retrieve_in_time(
+        folder.index,
+        document,
+        target.outline,
+        target.offset,
+        target.recent,
+        lambda: not is_patient and perf_counter() > deadline,
+    )
+    if found is None:
+        assert last is not None  # or it would have been waited for
+        found = last.snippets
+        folder.rankings[document.path] = Ranking(found, is_old=True)
+    else:
+        folder.rankings[document.path] = Ranking(found, is_old=False)
+    return found
 
 
-def build_prompt(target: Target, snippets: list[Snippet], model: Model, budget: int | None = None) -> Prompt:
+def build_prompt(
+    target: Target, snippets: list[Snippet], model: Model, budget: int | None = None, last: Prompt | None = None
+) -> Prompt:
     """The prompt within `budget`, by default the configured one or what the model's context leaves.
 
-    Raises BackendError where that is nothing.
+    With the document's `last` prompt, snippets keep their places. Raises BackendError where that is nothing.
     """
-    config = target.folder.config
+    config, files = target.folder.config, target.folder.index.files
     room = model.context_length - config.max_tokens
     if budget is None and room < MIN_BUDGET:
         raise BackendError(
             f"max_tokens = {config.max_tokens} leaves no room in a context of {model.context_length} tokens"
         )
     return build(
-        target.document.path,
-        target.prefix,
-        target.suffix,
+        target.document,
+        target.offset,
         snippets,
         repo=target.folder.name,
         budget=budget or min(config.budget, room),
         encode=model.encode,
         control=model.fim_tokens,
         order=config.order,
+        last=last,
+        version_of=lambda path: None if (entry := files.get(path)) is None else entry.digest,
     )
+
+
+def _near(target: Target) -> tuple[str, str]:
+    """The text before and after the cursor, as far as it decides where a completion ends and what is shown of it."""
+    text, offset = target.document.text, target.offset
+    return text[max(offset - NEAR, 0) : offset], text[offset : offset + NEAR]
 
 
 async def _generate(backend: Backend, document: str, prompt: tuple[int, ...], sampling: SamplingParams) -> list[Chunk]:
@@ -100,7 +132,7 @@ async def _generate(backend: Backend, document: str, prompt: tuple[int, ...], sa
 def _shown(target: Target, chunks: list[Chunk], model: Model) -> tuple[Completion, ...]:
     ids = [token for chunk in chunks for token in chunk.token_ids]
     logprobs = [logprob for chunk in chunks for logprob in chunk.logprobs]
-    shown = show(model.decode(ids), target.prefix, target.suffix)
+    shown = show(model.decode(ids), *_near(target))
     if shown is None:
         return ()
     mean = sum(logprobs) / len(logprobs)

@@ -49,7 +49,7 @@ def print_prompt(prompt: Prompt, console: Console | None = None) -> None:
         what = " · ".join(_headline(item.snippet) for item in packed)
         score = max(item.snippet.score for item in packed)
         tokens = sum(item.tokens for item in packed)
-        row = (Text(path), str(len(packed)), str(tokens), f"{score:.1f}", Text(what, overflow="ellipsis", no_wrap=True))
+        row = (Text(path), str(len(packed)), str(tokens), f"{score:.2f}", Text(what, overflow="ellipsis", no_wrap=True))
         table.add_row(*row)
     console.print(table)
     spent = f"{len(prompt.token_ids)} tokens in {prompt.order.upper()} order for {prompt.path}"

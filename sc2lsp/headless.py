@@ -5,7 +5,7 @@ The same session, retrieval, prompt and display as in the language server; only 
 
 import os
 import re
-import sys
+import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +17,20 @@ import msgspec
 from sc2lsp.backend import Backend, BackendError, Model, OnStatus, local_model
 from sc2lsp.completion import Result, build_prompt, complete, find_snippets
 from sc2lsp.config import Config
+from sc2lsp.context.bulk import peak_rss
 from sc2lsp.context.document import Document, Position
-from sc2lsp.context.prompt import PackedSnippet, Prompt, pack, snippet_bytes
+from sc2lsp.context.pack import Group, pack
+from sc2lsp.context.prompt import PackedSnippet, Prompt
+from sc2lsp.context.retrieve import Snippet
+from sc2lsp.context.scan import Pass
 from sc2lsp.context.workspace import Skipped, read
-from sc2lsp.session import Folder, Session, Target
+from sc2lsp.session import Folder, Session, Target, index_cache
 from sc2lsp.trace import Trace
 
 ROOT_MARKS = (".git", ".hg", ".jj", "pyproject.toml", "setup.py", "package.json", "go.mod", "Cargo.toml", "pom.xml")
 PLACE = re.compile(r"(?P<path>.+):(?P<line>\d+):(?P<column>\d+)")
+IDLE_SECONDS = 0.002  # between two looks at what the workers say
+STATUS_SECONDS = 0.1  # between two words on how far it has come
 UNLIMITED = 1 << 20  # tokens: where the snippets are limited in bytes, the prompt is not
 
 PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
@@ -48,22 +54,19 @@ class Query(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """A session over one folder, indexed."""
+    """A session over one folder, indexed by `survey`."""
 
     session: Session
     folder: Folder
+    survey: Pass
 
     @staticmethod
     def open(root: Path, config: Config, on_status: OnStatus | None = None) -> "Workspace":
-        """Index `root`. Raises InputError or ConfigError."""
-        if not root.is_dir():
-            raise InputError(f"{root} is not a folder")
-        session = Session(config)
-        folder = session.add_folder(root.resolve())
-        for count, _ in enumerate(folder.scan(), 1):
-            if on_status is not None and count % 100 == 0:
-                on_status(f"indexed {count} files", None)
-        return Workspace(session, folder)
+        """Index `root`, ready for `target`. Raises InputError or ConfigError."""
+        workspace = _surveyed(root, config, on_status)
+        for _ in workspace.session.catch_up(workspace.folder):
+            pass
+        return workspace
 
     def target(self, query: Query) -> Target:
         """The cursor of a query, in its text or in the file on disk. Raises InputError."""
@@ -82,7 +85,9 @@ class Workspace:
 
     def close(self, query: Query) -> None:
         """What a query brought along is gone with it."""
-        self.session.close(self.folder.root / query.path)
+        for folder in self.session.close(self.folder.root / query.path):
+            for step in self.session.refresh(folder):
+                time.sleep(IDLE_SECONDS if step.is_idle else 0)
 
 
 def parse_place(place: str) -> tuple[Path, int, int]:
@@ -147,9 +152,9 @@ def context_batch(workspace: Workspace, model: Model, lines: Iterable[bytes]) ->
         try:
             target = workspace.target(query)
             started = perf_counter()
-            prompt = _prompt(target, query, model)
+            context = _context(target, query, model)
             milliseconds = round((perf_counter() - started) * 1e3, 3)
-            yield {"id": query.id} | context_json(prompt) | {"timings_ms": {"context": milliseconds}}
+            yield {"id": query.id} | context | {"timings_ms": {"context": milliseconds}}
         except (InputError, BackendError) as failure:
             yield {"id": query.id, "error": str(failure)}
         finally:
@@ -204,9 +209,13 @@ def context_json(prompt: Prompt) -> dict[str, Any]:
 
 
 def index_json(root: Path, config: Config, on_status: OnStatus | None = None) -> dict[str, Any]:
-    """`index --json`: build the index and say what it holds. Raises InputError or ConfigError."""
+    """`index --json`: build or refresh the index and say what it holds. Raises InputError or ConfigError.
+
+    `warm`: nothing had to be parsed. `peak_rss_mb`: the most that this process had, and each worker, added up.
+    """
     trace = Trace()
-    stats = Workspace.open(root, config, on_status).folder.index.stats()
+    workspace = _surveyed(root, config, on_status)
+    stats = workspace.folder.index.stats()
     return {
         "files": stats.files,
         "skipped": dict(stats.skipped),
@@ -215,17 +224,46 @@ def index_json(root: Path, config: Config, on_status: OnStatus | None = None) ->
         "definitions": stats.definitions,
         "references": stats.references,
         "seconds": round(trace.total_ms / 1e3, 3),
-        "warm": False,
-        "peak_rss_mb": _peak_rss_mb(),
+        "warm": not workspace.survey.parsed,
+        "peak_rss_mb": round((peak_rss() + workspace.survey.peak_rss) / (1 << 20), 1),
     }
 
 
-def _prompt(target: Target, query: Query, model: Model) -> Prompt:
+def _surveyed(root: Path, config: Config, on_status: OnStatus | None) -> Workspace:
+    """The index of `root`, without what is made anew from it by every process that searches."""
+    if not root.is_dir():
+        raise InputError(f"{root} is not a folder")
+    session = Session(config, index_cache(config))
+    folder = session.add_folder(root.resolve())
+    survey, told = folder.survey(), perf_counter()
+    for step in survey.scan():
+        if on_status is not None and step.total and perf_counter() - told > STATUS_SECONDS:
+            on_status(f"indexed {step.done} of {step.total} files", step.done / step.total)
+            told = perf_counter()
+        if step.is_idle:
+            time.sleep(IDLE_SECONDS)
+    return Workspace(session, folder, survey)
+
+
+def _context(target: Target, query: Query, model: Model) -> dict[str, Any]:
     snippets = find_snippets(target)
     if query.snippet_bytes is None:
-        return build_prompt(target, snippets, model, query.budget)
-    packed = pack(snippets, query.snippet_bytes, snippet_bytes)
-    return build_prompt(target, packed, model, UNLIMITED)
+        return context_json(build_prompt(target, snippets, model, query.budget))
+    chosen = [_whole(group) for group in pack(snippets, query.snippet_bytes)]
+    return context_json(build_prompt(target, chosen, model, UNLIMITED))
+
+
+def _whole(group: Group) -> Snippet:
+    """What is shown of a file as one: a budget in bytes counts a path once for each answer."""
+    best = max(group.snippets, key=lambda snippet: snippet.score)
+    return Snippet(
+        group.path,
+        group.snippets[0].start_line,
+        group.snippets[-1].end_line,
+        best.kind,
+        best.score,
+        "".join(snippet.text for snippet in group.snippets),
+    )
 
 
 def _snippet_json(packed: PackedSnippet) -> dict[str, Any]:
@@ -269,16 +307,3 @@ def _id_of(line: bytes) -> str | int | None:
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
     return value if isinstance(value, str | int) else None
-
-
-def _peak_rss_mb() -> float:
-    """0 where the platform does not tell."""
-    status = Path("/proc/self/status")
-    if status.exists():  # not getrusage: on Linux that begins with the peak of the process that started this one
-        peak = re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(), re.MULTILINE)
-        return round(int(peak[1]) / 1024, 1) if peak else 0.0
-    if sys.platform == "win32":
-        return 0.0
-    import resource
-
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20), 1)  # bytes on macOS

@@ -3,14 +3,30 @@
 One owner, one thread. Paths are absolute here; the context engine sees them relative to their folder.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from platformdirs import user_cache_path
 
 from sc2lsp.config import Config, ConfigError, tighten
+from sc2lsp.context.cache import Cache
 from sc2lsp.context.document import Document, Edit, Encoding, Position
-from sc2lsp.context.index import Index, scan
-from sc2lsp.context.workspace import denied, in_private_folder, is_candidate, walk
+from sc2lsp.context.entry import digest_of
+from sc2lsp.context.index import Index
+from sc2lsp.context.outline import Outline
+from sc2lsp.context.prompt import Prompt
+from sc2lsp.context.retrieve import Snippet
+from sc2lsp.context.scan import FOREGROUND, Manners, Pass, Step
+from sc2lsp.context.workspace import Reader, denied, governs, in_private_folder, is_candidate
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Snippets for a cursor, best first, and whether they were found for an earlier one."""
+
+    snippets: list[Snippet]
+    is_old: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +36,10 @@ class Folder:
     root: Path
     config: Config
     index: Index
+    cache: Cache | None = None
+    changed: set[str] = field(default_factory=set)  # root-relative, on disk, not yet looked at
+    rankings: dict[str, Ranking] = field(default_factory=dict)  # of each open document the last: see `completion`
+    prompts: dict[str, Prompt] = field(default_factory=dict)  # of each open document the last: see `completion`
 
     @property
     def name(self) -> str:
@@ -30,23 +50,14 @@ class Folder:
         """Whether a root-relative path may be shown to other files: nothing excludes it."""
         return is_candidate(self.root, path, self.config.exclude)
 
-    def refresh(self, path: str) -> None:
-        """A root-relative path changed on disk, appeared, or is gone with all that was below it."""
-        place = self.root / path
-        if not place.exists():
-            gone = [known for known in self.index.known if known == path or known.startswith(f"{path}/")]
-            for known in gone:
-                if known not in self.index.open_paths:
-                    self.index.remove(known)
-        elif place.is_dir():  # moved here whole: the files in it are not announced
-            for found in walk(self.root, self.config.exclude, below=path):
-                self.index.load(found)
-        elif self.is_candidate(path):
-            self.index.load(path)
+    def survey(self, manners: Manners = FOREGROUND) -> Pass:
+        """A pass over the folder's files."""
+        shelf = self.cache.shelf(self.root) if self.cache is not None else None
+        return Pass(self.index, self.config.exclude, shelf, manners)
 
-    def scan(self) -> Iterator[str]:
-        """Index the folder, one file a step."""
-        return scan(self.index, self.config.exclude)
+    def scan(self) -> Generator[Step]:
+        """Index the folder, in short steps."""
+        return self.survey().scan()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +66,9 @@ class Target:
 
     folder: Folder
     document: Document
+    outline: Outline
     offset: int  # code points
+    recent: tuple[str, ...] = ()  # other files of the folder that were opened or edited last, the latest first
 
     @property
     def prefix(self) -> str:
@@ -66,20 +79,32 @@ class Target:
         return self.document.text[self.offset :]
 
 
+def index_cache(config: Config) -> Cache | None:
+    """Where indexes are kept between two starts, if anywhere."""
+    return Cache(user_cache_path("sc2lsp") / "index", config.cache_mb) if config.cache_mb else None
+
+
+MAX_RECENT = 8  # files
+
+
 class Session:
     """Open documents by absolute path, and the folders they belong to."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, cache: Cache | None = None) -> None:
         self.config = config
+        self.cache = cache
         self.folders: dict[Path, Folder] = {}
         self._documents: dict[Path, tuple[Folder, Document]] = {}
+        self._outlines: dict[Path, Outline] = {}  # of the documents
+        self._indexed: dict[Path, int] = {}  # the version of each document that other files see
+        self._recent: dict[Path, None] = {}  # files opened or edited, the latest last
         self._refused: set[Path] = set()  # roots whose own configuration cannot be honoured
         # Mutated by: every method that is not a query, on the event loop only.
 
     def add_folder(self, root: Path) -> Folder:
         """Raises ConfigError when the folder's own configuration cannot be honoured: nothing is completed below it."""
         try:
-            folder = Folder(root, tighten(self.config, root), Index(root))
+            folder = Folder(root, tighten(self.config, root), Index(root), self.cache)
         except ConfigError:
             self._refused.add(root)
             raise
@@ -104,38 +129,56 @@ class Session:
         folder = self.folder_of(path)
         document = Document.open(path.relative_to(folder.root).as_posix(), text, version)
         self._documents[path] = (folder, document)
-        self._index(folder, document)
+        self._outlines[path] = Outline.of(document)
+        self._visit(path)
+        self._index(path, folder, document)
 
     def change(self, path: Path, edits: Sequence[Edit], version: int, encoding: Encoding) -> None:
         """Apply edits in order. An edit of a document that is not open, or of an older version, is dropped."""
         entry = self._documents.get(path)
         if entry is None or version <= entry[1].version:
             return
-        self._documents[path] = (entry[0], entry[1].edit(edits, version, encoding))
+        folder, document = entry[0], entry[1].edit(edits, version, encoding)
+        self._documents[path] = (folder, document)
+        self._outlines[path] = self._outlines[path].follow(document)
+        self._visit(path)
 
     def save(self, path: Path) -> None:
-        """The pause in which the index takes in what was typed."""
+        """The editor saved, or typing paused: let other files see what was typed."""
         entry = self._documents.get(path)
-        if entry is not None:
-            self._index(*entry)
-        else:
-            self.reload(path)
+        if entry is not None and self._indexed.get(path) != entry[1].version:
+            self._index(path, *entry)
 
-    def reload(self, path: Path) -> None:
-        """A file changed on disk, or is gone."""
-        folder = self.folder_of(path)
-        if folder.root in self.folders:
-            folder.refresh(path.relative_to(folder.root).as_posix())
+    def changed(self, paths: Iterable[Path]) -> Collection[Folder]:
+        """Files or folders changed on disk, appeared, or are gone; the folders that should be refreshed."""
+        concerned: dict[Path, Folder] = {}
+        for path in paths:
+            for root, folder in self.folders.items():
+                if path.is_relative_to(root):
+                    folder.changed.add(path.relative_to(root).as_posix())
+                    concerned[root] = folder
+        return concerned.values()
 
-    def close(self, path: Path) -> None:
+    def refresh(self, folder: Folder, manners: Manners = FOREGROUND) -> Generator[Step]:
+        """Look at what changed in a folder, in short steps."""
+        changed = set(folder.changed)
+        folder.changed.clear()
+        if changed:
+            yield from folder.survey(manners).refresh(changed)
+        self._reconsider(folder, changed)
+
+    def close(self, path: Path) -> Collection[Folder]:
+        """The editor let go of a file: it is what the disk says as soon as the folders returned are refreshed."""
         entry = self._documents.pop(path, None)
         if entry is None:
-            return
+            return ()
+        self._indexed.pop(path, None)
+        del self._outlines[path]
         folder, document = entry
-        if folder.is_candidate(document.path):
-            folder.index.release(document.path)
-        else:
-            folder.index.remove(document.path)
+        folder.prompts.pop(document.path, None)
+        folder.rankings.pop(document.path, None)
+        folder.index.release(document.path)
+        return self.changed([path])
 
     def document(self, path: Path) -> Document | None:
         entry = self._documents.get(path)
@@ -151,12 +194,52 @@ class Session:
         folder, document = entry
         if document.language is not None and document.language.name in folder.config.languages_off:
             return None
-        return Target(folder, document, document.offset(position, encoding))
+        inside = (other for other in self._recent if other.is_relative_to(folder.root))
+        recent = (other.relative_to(folder.root).as_posix() for other in inside)
+        others = [other for other in recent if other != document.path]
+        offset = document.offset(position, encoding)
+        return Target(folder, document, self._outlines[path], offset, tuple(reversed(others)))
 
-    def _index(self, folder: Folder, document: Document) -> None:
+    def _visit(self, path: Path) -> None:
+        self._recent.pop(path, None)
+        self._recent[path] = None
+        if len(self._recent) > MAX_RECENT:
+            del self._recent[next(iter(self._recent))]
+
+    def catch_up(self, folder: Folder) -> Iterator[str]:
+        """Let the search for similar code see what the index saw, one file a step."""
+        texts = {document.path: document.text for owner, document in self._documents.values() if owner is folder}
+        reader = Reader(folder.root)
+
+        def text_of(path: str) -> str | None:
+            entry = folder.index.files.get(path)
+            text = texts.get(path) or reader.read(path)
+            current = entry is not None and isinstance(text, str) and digest_of(text) == entry.digest
+            return text if current and isinstance(text, str) else None
+
+        yield from folder.index.lexical.catch_up(text_of)
+
+    def _index(self, path: Path, folder: Folder, document: Document) -> None:
         """Let other files see a document, unless it is excluded from that."""
         if folder.is_candidate(document.path):
-            folder.index.apply_document(document)
+            self._indexed[path] = document.version
+            outline = self._outlines[path] = self._outlines[path].settled(document)
+            folder.index.apply_document(document, outline.file_tags)
+        else:
+            self._indexed.pop(path, None)
+            folder.index.remove(document.path)
+
+    def _reconsider(self, folder: Folder, changed: Collection[str]) -> None:
+        """Rules hold for open documents too, where those or a folder around the document changed."""
+        anew = any(governs(path) is not None for path in changed)
+        for path, (owner, document) in self._documents.items():
+            around = PurePosixPath(document.path).parents
+            if owner is not folder or not (anew or any(str(parent) in changed for parent in around)):
+                continue
+            if not folder.is_candidate(document.path):
+                folder.index.remove(document.path)
+            elif document.path not in folder.index.open_paths:
+                self._index(path, folder, document)
 
     def _rehome(self, root: Path) -> None:
         """Documents below a folder that came or went belong to another folder now."""

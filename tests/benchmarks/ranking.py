@@ -1,10 +1,10 @@
 """Train the ranker: `python -m tests.benchmarks.ranking ROOT...` cuts holes into repositories and writes ranker.json.
 
 A hole is a line, the rest of a line from a needed name on, or the body of a short function. Needed are the names in it
-that its file's imports, or its package, define in other files, and member names that one other file alone defines. As in
-code that is being written, an import that only the hole justified is taken out, in half of the cases. Every second case
-is the first use of all it needs, where the repository has enough of them. With `--hold NAME`, the repositories of that
-name are only measured on.
+that its file's imports, or its package, define in other files, and member names that only one other file has. In half
+of the cases an import that only the hole justified is taken out, as in code that is being written. Every second case is
+the first use of all it needs, where the repository has enough of them. With `--hold NAME`, the repository of that name
+is only measured on.
 """
 
 import random
@@ -26,6 +26,7 @@ from sc2lsp.context.candidates import FEATURES, PACKAGE_FAMILIES, TEST, candidat
 from sc2lsp.context.cursor import look
 from sc2lsp.context.document import Document
 from sc2lsp.context.index import Index, folder_of
+from sc2lsp.context.outline import Outline
 from sc2lsp.context.ranker import WEIGHTS, Weights
 from sc2lsp.context.retrieve import similar
 from sc2lsp.context.symbols import FileTags, Tag
@@ -184,7 +185,7 @@ def examples(root: Path, count: int, rng: random.Random) -> list[Example]:
 def _example(
     repository: str, index: Index, seen: Document, tags: FileTags, offset: int, hole: Hole, is_first_use: bool
 ) -> Example:
-    cursor = look(seen, tags.definitions, offset)
+    cursor = look(seen, Outline.of(seen), offset)
     offered = candidates(index, seen, tags.imports, cursor, similar(index, seen, cursor))
     wanted = {id(tag) for places in hole.needed.values() for _, tag in places}
     needed = np.array([id(tag) in wanted for _, tag in offered.places], dtype=bool)

@@ -4,12 +4,12 @@ import pytest
 
 from sc2lsp.context.cursor import Cursor, look
 from sc2lsp.context.document import Document
-from sc2lsp.context.tags import extract
+from sc2lsp.context.outline import Outline
 
 
 def cursor_at(text: str, path: str = "a.py") -> Cursor:
     document = Document.open(path, text.replace("$0", ""))
-    return look(document, extract(document).definitions, text.index("$0"))
+    return look(document, Outline.of(document), text.index("$0"))
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,7 @@ def test_the_disk_has_no_say_in_an_open_document(tmp_path: Path) -> None:
     assert places(index, "typed") == [("a.py", 0)]
     assert index.open_paths == {"a.py"}
     index.release("a.py")
+    index.load("a.py")
     assert places(index, "typed") == []
     assert places(index, "disk") == [("a.py", 0)]
 

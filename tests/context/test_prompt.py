@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sc2lsp.context.document import Document
-from sc2lsp.context.pack import pack, snippet_bytes
+from sc2lsp.context.pack import group_bytes, pack
 from sc2lsp.context.prompt import MIN_BUDGET, Encode, FimTokens, Order, Prompt, build, clean_name
 from sc2lsp.context.retrieve import Snippet
 from sc2lsp.context.window import CLOSERS
@@ -224,15 +224,15 @@ def test_a_huge_file_is_never_encoded_whole() -> None:
     assert encoded < 20 * 2000
 
 
-@pytest.mark.parametrize(
-    ("budget", "expected"),
-    [(20, [0]), (36, [0, 1]), (1000, [0, 1, 3]), (0, [])],
-)
-def test_pack(budget: int, expected: list[int]) -> None:
+@pytest.mark.parametrize("budget", [0, 20, 36, 60, 1000])
+def test_pack_counts_a_path_once_for_each_file(budget: int) -> None:
     ranked = [*RANKED[:2], snippet("b.py", 9, "again\n"), RANKED[2]]
-    chosen = pack(ranked, budget, snippet_bytes)
-    assert [ranked.index(item) for item in chosen] == expected
-    assert sum(map(snippet_bytes, chosen)) <= budget
+    groups = pack(ranked, budget)
+    assert sum(map(group_bytes, groups)) <= budget
+    assert len({group.path for group in groups}) == len(groups)
+    assert bool(groups) == (budget >= 20)
+    if budget == 1000:
+        assert {item for group in groups for item in group.snippets} >= set(RANKED)
 
 
 @pytest.mark.parametrize(

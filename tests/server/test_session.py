@@ -1,11 +1,16 @@
 """The session: which folder a document belongs to, what a target sees, and following the disk."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import watchfiles
 
+from sc2lsp import server as server_module
 from sc2lsp.config import Config, ConfigError
+from sc2lsp.context.cache import Cache
 from sc2lsp.context.document import Edit, Position
 from sc2lsp.server import create_server
 from sc2lsp.session import Session
@@ -18,6 +23,19 @@ def session_over(*roots: Path, config: Config | None = None) -> Session:
         for _ in session.add_folder(root).scan():
             pass
     return session
+
+
+def refresh(session: Session, *paths: Path) -> None:
+    """What the server does when the disk changed."""
+    for folder in list(session.changed(paths)):
+        for _ in session.refresh(folder):
+            pass
+
+
+def close(session: Session, path: Path) -> None:
+    for folder in list(session.close(path)):
+        for _ in session.refresh(folder):
+            pass
 
 
 def test_the_innermost_folder_owns_a_file(tmp_path: Path) -> None:
@@ -71,9 +89,9 @@ def test_open_text_wins_over_the_disk_until_closed(tmp_path: Path) -> None:
     session = session_over(tmp_path)
     index = session.folders[tmp_path].index
     session.open(path, "def in_editor(): ...\n", 1)
-    session.reload(path)
+    refresh(session, path)
     assert (len(index.defining("in_editor")), len(index.defining("on_disk"))) == (1, 0)
-    session.close(path)
+    close(session, path)
     assert (len(index.defining("in_editor")), len(index.defining("on_disk"))) == (0, 1)
 
 
@@ -95,9 +113,9 @@ def test_an_ignored_file_stays_out_of_other_prompts(tmp_path: Path) -> None:
     index = session.folders[tmp_path].index
     session.open(path, "def hidden(): ...\n", 1)
     session.save(path)
-    session.reload(path)
+    refresh(session, path)
     assert not index.defining("hidden")
-    session.close(path)
+    close(session, path)
     assert not index.defining("hidden")
 
 
@@ -132,9 +150,9 @@ def test_an_open_file_that_vanishes_stays_the_editors(tmp_path: Path) -> None:
     index = session.folders[tmp_path].index
     session.open(path, "def editor(): ...\n", 1)
     path.unlink()
-    session.reload(path)
+    refresh(session, path)
     path.write_text("def disk(): ...\n")
-    session.reload(path)
+    refresh(session, path)
     assert (len(index.defining("editor")), len(index.defining("disk"))) == (1, 0)
 
 
@@ -145,7 +163,8 @@ async def test_the_disk_is_followed(tmp_path: Path) -> None:
     server = create_server()
     server.session = session_over(tmp_path)
     index = server.session.folders[tmp_path].index
-    watching = asyncio.create_task(server.watch(server.session.folders[tmp_path]))
+    folder = server.session.folders[tmp_path]
+    watching, keeping = (asyncio.create_task(work) for work in (server.watch(folder), server.keep(folder)))
     await asyncio.sleep(0.5)
 
     (tmp_path / "new.py").write_text("def new(): ...\n")
@@ -161,6 +180,118 @@ async def test_the_disk_is_followed(tmp_path: Path) -> None:
         while set(index.files) != {"new.py", "moved/deep/in.py"}:
             await asyncio.sleep(0.05)
     assert not watching.done()
-    watching.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await watching
+    for task in (watching, keeping):
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+async def test_polling_where_the_system_has_no_watches_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    honest = watchfiles.awatch
+
+    def awatch(*paths: Path, force_polling: bool, **options: Any) -> AsyncGenerator[Any]:
+        asked.append(force_polling)
+        if not force_polling:
+            (tmp_path / "meanwhile.py").write_text("def meanwhile(): ...\n")
+            raise OSError("OS file watch limit reached")
+        return honest(*paths, force_polling=True, **{**options, "poll_delay_ms": 50})
+
+    monkeypatch.setattr(watchfiles, "awatch", awatch)
+    server = create_server()
+    server.session = session_over(tmp_path)
+    folder = server.session.folders[tmp_path]
+    tasks = [asyncio.create_task(work) for work in (server.watch(folder), server.keep(folder))]
+    async with asyncio.timeout(30):
+        while "meanwhile.py" not in folder.index.files:
+            await asyncio.sleep(0.02)
+        (tmp_path / "later.py").write_text("def later(): ...\n")
+        while "later.py" not in folder.index.files:
+            await asyncio.sleep(0.02)
+    assert asked == [False, True]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_branch_switch_is_one_pass_that_lets_keystrokes_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = create_server()
+    server.session = session_over(tmp_path)
+    folder = server.session.folders[tmp_path]
+    passes: list[int] = []
+    refresh = server.session.refresh
+    monkeypatch.setattr(
+        server.session, "refresh", lambda *args: (passes.append(len(folder.changed)), refresh(*args))[1]
+    )
+    keeping = asyncio.create_task(server.keep(folder))
+    for number in range(1000):
+        (tmp_path / f"m{number}.py").write_text(f"def f{number}(): ...\n")
+        server.refresh(server.session.changed([tmp_path / f"m{number}.py"]))
+    turns = 0
+    async with asyncio.timeout(60):
+        while len(folder.index.files) < 1000:
+            await asyncio.sleep(0)
+            turns += 1
+    assert passes == [1000]
+    assert turns > 50
+    keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)
+
+
+async def test_a_folder_that_left_is_followed_no_longer(tmp_path: Path) -> None:
+    server = create_server()
+    server.session = session_over(tmp_path)
+    folder = server.session.folders[tmp_path]
+    following = [server.background(work) for work in (server.keep(folder), server.watch(folder))]
+    server.following[tmp_path] = following
+    await asyncio.sleep(0.1)
+    server.leave(tmp_path)
+    done, pending = await asyncio.wait(following, timeout=10)
+    assert (len(done), pending) == (2, set())
+
+
+async def test_a_pause_in_typing_shows_the_document_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "SETTLE_SECONDS", 0.05)
+    server = create_server()
+    server.session = session_over(tmp_path)
+    path, index = tmp_path / "x.py", server.session.folders[tmp_path].index
+    server.session.open(path, "def before(): ...\n", 1)
+    for version in (2, 3):
+        server.session.change(path, [Edit(None, None, f"def typed{version}(): ...\n")], version, "utf-16")
+        server.typed(path)
+    assert index.defining("before")
+    async with asyncio.timeout(10):
+        while not index.defining("typed3"):
+            await asyncio.sleep(0.01)
+    assert not index.defining("before")
+
+
+def test_what_was_typed_is_never_kept_on_disk(tmp_path: Path) -> None:
+    root, canary = tmp_path / "w", "canary_7f3a9"
+    root.mkdir()
+    for number in range(5):
+        (root / f"m{number}.py").write_text("def saved(): ...\n")
+    session = Session(Config(), Cache(tmp_path / "cache", 100))
+    folder = session.add_folder(root)
+    session.open(root / "m0.py", f"def {canary}(): ...\n", 1)
+    for _ in folder.scan():
+        pass
+    session.change(root / "m0.py", [Edit(None, None, f"class {canary}: ...\n")], 2, "utf-16")
+    session.save(root / "m0.py")  # as far as the session knows
+    refresh(session, *(root / f"m{number}.py" for number in range(5)))
+    assert folder.index.defining(canary)
+    close(session, root / "m0.py")
+    assert not folder.index.defining(canary)
+    written = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+    assert any(b"saved" in path.read_bytes() for path in written)
+    assert not any(canary.encode() in path.read_bytes() for path in written)
+
+
+def test_a_file_of_two_folders_is_fresh_in_both(tmp_path: Path) -> None:
+    outer, inner = tmp_path / "a", tmp_path / "a" / "b"
+    session = session_over(outer, inner)
+    (inner / "x.py").write_text("def new(): ...\n")
+    refresh(session, inner / "x.py")
+    assert [list(session.folders[root].index.files) for root in (outer, inner)] == [["b/x.py"], ["x.py"]]
