@@ -7,9 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .index import Index, Place
+from .languages import language_of
 from .symbols import Import
 
+Name = tuple[str, str]  # a file, and a name in it
+
 MAX_DEPTH = 5  # of re-exports
+RE_EXPORTING = frozenset({"python", "script", "rust"})  # elsewhere what a file imports is its own business
 PACKAGE_FILES = frozenset({"__init__", "index", "mod"})  # files that are what their folder is called
 
 
@@ -23,7 +27,14 @@ class Bindings:
 
 
 def bindings(index: Index, path: str, imports: Sequence[Import]) -> Bindings:
-    """What `imports`, written in `path`, bring."""
+    """What `imports`, written in `path`, bring; remembered for the very same imports until a file changes."""
+    kept = index.kept_bindings.get(path)
+    if kept is None or kept[0] is not imports:
+        kept = index.kept_bindings[path] = (imports, _bindings(index, path, imports))
+    return kept[1]
+
+
+def _bindings(index: Index, path: str, imports: Sequence[Import]) -> Bindings:
     names: dict[str, Sequence[Place]] = {}
     modules: dict[str, Sequence[str]] = {}
     files: set[str] = set()
@@ -43,19 +54,29 @@ def bindings(index: Index, path: str, imports: Sequence[Import]) -> Bindings:
     return Bindings(names, modules, frozenset(files - {path}))
 
 
-def lookup(index: Index, path: str, name: str, depth: int = 0) -> Sequence[Place]:
+def lookup(index: Index, path: str, name: str) -> Sequence[Place]:
     """The top-level definitions of a name that a file offers: its own, or what it takes from others."""
+    return _lookup(index, path, name, MAX_DEPTH, set())
+
+
+def _lookup(index: Index, path: str, name: str, depth: int, seen: set[Name]) -> Sequence[Place]:
     own = [(path, tag) for tag in index.defined_in(path, name) if not tag.scope]
-    if own or depth == MAX_DEPTH:
+    if own or depth == 0 or (path, name) in seen or not _re_exports(path):
         return own
+    seen.add((path, name))
     for item in index.files[path].tags.imports:
         for there, here in item.names:
             if here in (name, "*"):
                 wanted = name if there == "*" else there
                 for target in index.resolve_import(path, item):
-                    if found := lookup(index, target, wanted, depth + 1):
+                    if found := _lookup(index, target, wanted, depth - 1, seen):
                         return found
     return ()
+
+
+def _re_exports(path: str) -> bool:
+    language = language_of(path)
+    return language is not None and language.family in RE_EXPORTING
 
 
 def _module_name(path: str) -> str:

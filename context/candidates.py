@@ -40,7 +40,7 @@ OF_TAG = (
 )
 FEATURES = (*OF_NAME, *OF_FILE, *OF_SCOPE, *OF_TAG)
 
-MAX_OWNERS, MAX_SIBLINGS, MAX_PEERS, MAX_FILE, MAX_MEMBERS, MAX_USED = 8, 40, 12, 300, 60, 400
+MAX_OWNERS, MAX_SIBLINGS, MAX_PEERS, MAX_FILE, MAX_MEMBERS, MAX_USED, FIRST_USED = 8, 20, 12, 300, 60, 400, 150
 MAX_CANDIDATES = 700  # the likeliest sources come first
 MAX_TYPE_OWNERS, NEAR_TYPE = 3, 0.3
 SIBLING = 0.5  # worth of a file of the same folder, where one that resembles the place is worth up to 1
@@ -229,32 +229,38 @@ def _places(scene: _Scene, family: Mapping[tuple[str, str], float]) -> Iterator[
         scope = f"{tag.scope}.{tag.name}" if tag.scope else tag.name
         yield from ((path, member) for member in index.members(path, scope)[:MAX_MEMBERS])
 
+    def top_level(path: str, most: int) -> Iterator[Place]:
+        yield from ((path, tag) for tag in index.members(path, "")[:most])
+
     for name, places in bound.names.items():
-        yield from places
         if name in cursor.near or name in scene.types:
+            yield from places
             for path, tag in places:
                 yield from inside(path, tag)
-    for paths in bound.modules.values():
-        for path in paths:
-            yield from ((path, tag) for tag in index.members(path, "")[:MAX_FILE])
     for name in cursor.near:
         yield from kin(name, MAX_OWNERS)
-    for path in bound.files:
-        yield from ((path, tag) for tag in index.members(path, "")[:MAX_FILE])
     capital = (name for name, worth in cursor.near.items() if worth > NEAR_TYPE and name[0].isupper())
-    for name in {*scene.types, *cursor.supers, *capital}:
+    for name in sorted({*scene.types, *cursor.supers, *capital}):
         for path, tag in bound.names.get(name) or kin(name, MAX_TYPE_OWNERS):
             if tag.kind in SCOPE_KINDS:
                 yield path, tag
                 yield from inside(path, tag)
+    near_modules = [name for name in bound.modules if name in cursor.near or name == cursor.receiver]
+    for path in chain.from_iterable(bound.modules[name] for name in near_modules):
+        yield from top_level(path, MAX_FILE)
+    used = nlargest(MAX_USED, scene.peers.all, key=scene.peers.all.__getitem__)
+    for name in chain(used[:FIRST_USED], scene.chunk):
+        yield from kin(name, MAX_TYPE_OWNERS)
+    yield from chain.from_iterable(bound.names.values())
+    for path in scene.peers.paths[:MAX_SIBLINGS]:
+        if path in index.files and _shares_package(document, path):
+            yield from top_level(path, MAX_MEMBERS)
     for path, scope in family:
         yield from ((path, tag) for tag in index.members(path, scope)[:MAX_MEMBERS])
-    used = scene.peers.all
-    for name in chain(nlargest(MAX_USED, used, key=used.__getitem__), scene.chunk):
+    for path in bound.files:
+        yield from top_level(path, MAX_FILE)
+    for name in used[FIRST_USED:]:
         yield from kin(name, MAX_TYPE_OWNERS)
-    for path in scene.peers.paths[: MAX_SIBLINGS // 2]:
-        if path in index.files and _shares_package(document, path):
-            yield from ((path, tag) for tag in index.members(path, "")[:MAX_MEMBERS])
 
 
 @lru_cache(maxsize=1 << 16)

@@ -33,13 +33,13 @@ NO_STATEMENT = b" \t\r\n\f;,"
 
 def read(context: Context, text: str, seconds: float) -> tuple[Piece, ...] | None:
     """The pieces of some whole lines; None where they cannot be parsed in time."""
-    run = _run(context, text, time.monotonic() + seconds)
+    run = _run(context, text, time.thread_time() + seconds)
     if run is None:
         return None
     whole = _Span(run.start_row, run.stop_row, run.members)
     if run.stop_row - run.start_row <= 2 * LEAF_ROWS or context.language.family in UNCUT:
         return (_leaf(run, whole),)
-    return _pieces(replace(run, deadline=time.monotonic() + seconds), whole)
+    return _pieces(replace(run, deadline=time.thread_time() + seconds), whole)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +244,7 @@ def _branch(run: _Run, span: _Span, opened: _Span) -> Branch | None:
     inner = replace(run, context=run.context.inside(head, end), start_row=-1)
     pieces = _pieces(inner, opened)
     tags = _own_tags(inner.context, pieces[0].text, run.deadline)
-    if tags is None or time.monotonic() > run.deadline:
+    if tags is None or time.thread_time() > run.deadline:
         return None
     return Branch(run.text(span.start, span.stop), span.stop - span.start, head, end, pieces, tags)
 

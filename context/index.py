@@ -5,10 +5,11 @@ the whole cost of `apply`; the name tables change by that file's names only.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .document import Document
 from .entry import FileEntry, analyse
@@ -17,7 +18,10 @@ from .languages import language_of
 from .lexical import Lexical
 from .resolve import resolve
 from .symbols import FileTags, Import, Tag
-from .workspace import Change, Skipped, denied, read, walk
+from .workspace import Change, Skipped, denied, read
+
+if TYPE_CHECKING:
+    from .bindings import Bindings
 
 Place = tuple[str, Tag]  # a file, and what it defines
 
@@ -65,6 +69,7 @@ class Index:
         self._scopes: dict[str, Mapping[str, Sequence[Tag]]] = {}  # path -> scope -> members, once asked for
         self._uses: dict[str, Mapping[str, bool]] = {}  # path -> names of other files, once asked for
         self._folder_uses: dict[tuple[str, str], FolderUses] = {}  # (folder, family of languages), once asked for
+        self.kept_bindings: dict[str, tuple[Sequence[Import], Bindings]] = {}  # by path: see `bindings`
         self.lexical = Lexical()
         # Everything above but `root` mutates, and only on the thread of the event loop.
 
@@ -145,6 +150,7 @@ class Index:
         _subtract(self._importing, _imported(entry))
         self._folders.discard(path)
         self._scopes.pop(path, None)
+        self.kept_bindings.clear()
         self._uses.pop(path, None)
         self._folder_uses.pop((folder_of(path), _family(path)), None)
         self.lexical.touch(path)
@@ -240,6 +246,7 @@ class Index:
         if path in self._files:
             self._drop(path)
         self._files[path] = entry
+        self.kept_bindings.clear()
         for tag in entry.tags.definitions:
             places = self._defining.setdefault(tag.name, {})
             places[path] = (*places.get(path, ()), tag)
@@ -278,15 +285,3 @@ def _imported(entry: FileEntry) -> set[str]:
 def folder_of(path: str) -> str:
     """The folder of a root-relative path; "" for the root itself."""
     return path.rpartition("/")[0]
-
-
-def scan(index: Index, exclude: Sequence[str] = ()) -> Iterator[str]:
-    """Bring an index to what the disk holds, one file a step, so that an event loop can run in between."""
-    seen: set[str] = set()
-    for path in walk(index.root, exclude):
-        seen.add(path)
-        if path not in index.open_paths:
-            index.load(path)
-            yield path
-    for path in index.known - seen - index.open_paths:
-        index.remove(path)

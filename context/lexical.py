@@ -55,7 +55,7 @@ class Lexical:
         self._stale: dict[str, None] = {}  # paths, in the order in which they changed
         self._sizes: dict[str, int] = {}  # of the files whose chunks are here, in code points ...
         self._size = 0  # ... and of all of them
-        # Everything but the schema mutates, on the thread of the event loop.
+        # Everything but the schema mutates: the searcher by `commit`, the rest on the thread of the event loop.
 
     @property
     def is_stale(self) -> bool:
@@ -66,12 +66,15 @@ class Lexical:
         self._stale[path] = None
 
     def catch_up(self, text_of: TextOf) -> Iterator[str]:
-        """Search what the files say now: one file a step, found from the last step on."""
+        """Take in what the files say now, one file a step; it is found from the next `commit` on."""
         while self._stale:
             path = next(iter(self._stale))
             del self._stale[path]
             self._replace(path, text_of(path))
             yield path
+
+    def commit(self) -> None:
+        """Make what was taken in findable. Slow for much of it: on any thread, while nothing is taken in."""
         self._writer.commit()
         self._index.reload()
         self._searcher = self._index.searcher()

@@ -21,17 +21,17 @@ from .tags import MAX_DEFINITIONS
 from .words import identifiers
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Place:
-    """A piece where it stands: its first line, and its own tags with the lines of the file."""
+    """A piece and its first line."""
 
     line: int
     piece: Piece
-    tags: tuple[Tag, ...]
 
-    @staticmethod
-    def of(line: int, piece: Piece) -> "Place":
-        return Place(line, piece, moved(piece.tags, line) if isinstance(piece, Leaf) else piece.own_tags(line))
+    @cached_property
+    def tags(self) -> tuple[Tag, ...]:
+        """The piece's own, with the lines of the file; asked for late, for all below move with every new line."""
+        return moved(self.piece.tags, self.line) if isinstance(self.piece, Leaf) else self.piece.own_tags(self.line)
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Outline:
             return Outline(document, None, (), (), ())
         # As the whole file has it, errors or not: reading it again would settle nothing.
         pieces = tuple(with_soundness(piece, True) for piece in pieces)
-        places = tuple(Place.of(line, piece) for line, piece in placed(pieces, 0))
+        places = tuple(Place(line, piece) for line, piece in placed(pieces, 0))
         return Outline(document, context, pieces, places, _imports(places))
 
     def follow(self, document: Document) -> "Outline":
@@ -68,7 +68,7 @@ class Outline:
         places: list[Place] = []
         for line, piece in placed(pieces, 0):
             place = known.get(id(piece))
-            places.append(place if place is not None and place.line == line else Place.of(line, piece))
+            places.append(place if place is not None and place.line == line else Place(line, piece))
         imports = _imports(places)
         same = self.imports if imports == self.imports else imports
         return Outline(document, self.context, pieces, tuple(places), same)

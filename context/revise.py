@@ -7,6 +7,7 @@ where that leaf alone does not parse and the change is at its edge. This module 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from .cut import read
 from .document import PARSE_SECONDS
@@ -30,7 +31,7 @@ KEYSTROKE_SECONDS = 0.004
 MAX_READ = 10_000  # code points; reading more takes longer than a keystroke may
 EDGE_ROWS = 4  # how close to a leaf's border a change may belong to its neighbour: a decorator, an `else`
 
-DOCSTRING = re.compile(r"\s*[rRuU]?['\"]")
+DOCSTRING = re.compile(r"(?:\s|#[^\n]*\n)*[rRuU]?['\"]")
 
 Pieces = tuple[Piece, ...]
 
@@ -45,6 +46,10 @@ def _revise(context: Context, pieces: Pieces, change: "_Change", start: int, sto
     text = change.new
     front, begin = _same_in_front(pieces, change, start, stop)
     back, end = _same_behind(pieces, change, front, begin, stop)
+    if begin == end and front == back:
+        return pieces
+    while context.language.family in INDENTED and front and pieces[front - 1].text.isspace():  # is nobody's
+        front, begin = front - 1, begin - len(pieces[front - 1].text)
     last = pieces[front - 1] if front else None
     if isinstance(last, Branch) and not last.end:
         reach = _indented(last, text, begin, end)
@@ -52,7 +57,7 @@ def _revise(context: Context, pieces: Pieces, change: "_Change", start: int, sto
         if grown is not None:  # a member was added at the end of what only indentation ends
             pieces, begin = (*pieces[: front - 1], grown, *pieces[front:]), reach
     if begin == end:
-        return pieces if front == back else (*pieces[:front], *pieces[back:])
+        return (*pieces[:front], *pieces[back:])
     only = pieces[front] if back - front == 1 else None
     if isinstance(only, Branch) and (revised := _in_branch(context, only, change, begin, end)) is not None:
         return (*pieces[:front], revised, *pieces[back:])
@@ -64,7 +69,7 @@ def _same_in_front(pieces: Pieces, change: "_Change", start: int, stop: int) -> 
     count = 0
     for piece in pieces:
         after = start + len(piece.text)
-        if after > change.before or not (piece.text.endswith("\n") or after == stop):
+        if after > min(change.before, stop) or not (piece.text.endswith("\n") or after == stop):
             break
         count, start = count + 1, after
     return count, start
@@ -160,8 +165,9 @@ def _fits(context: Context, pieces: Pieces, front: int, fresh: Sequence[Piece], 
         return False
     if context.language.family not in INDENTED:
         return True
-    beside = [indentations(piece.text) for piece in (*pieces[:front][-1:], *pieces[back : back + 1])]
-    found = set[str]().union(*beside, *(indentations(piece.text) for piece in fresh))
+    held = (piece for piece in pieces[back:] if not piece.text.isspace())
+    beside = (*pieces[:front][-1:], *islice(held, 1))
+    found = set[str]().union(*(indentations(piece.text) for piece in (*beside, *fresh)))
     return len(found) < 2 if context.heads else found <= {""}
 
 

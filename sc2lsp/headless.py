@@ -66,6 +66,7 @@ class Workspace:
         workspace = _surveyed(root, config, on_status)
         for _ in workspace.session.catch_up(workspace.folder):
             pass
+        workspace.folder.index.lexical.commit()
         return workspace
 
     def target(self, query: Query) -> Target:

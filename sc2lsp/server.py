@@ -120,6 +120,7 @@ class Server(StdioServer):
     def settle(self, path: Path) -> None:
         self._settling.pop(path).cancel()
         self.session.save(path)
+        self.refresh(self.session.changed([path]))
 
     async def index(self, folder: Folder) -> None:
         """Index a folder, and then what changes in it: one pass at a time, so that the later look wins."""
@@ -144,7 +145,10 @@ class Server(StdioServer):
         for _ in self.session.catch_up(folder):
             if monotonic() > slice_end:
                 await asyncio.sleep(0)
+                while monotonic() - self._typed < TYPING_SECONDS:  # noqa: ASYNC110 - a clock
+                    await asyncio.sleep(TYPING_SECONDS / 5)
                 slice_end = monotonic() + SLICE_SECONDS
+        await asyncio.to_thread(folder.index.lexical.commit)
 
     async def _run(self, steps: Generator[Step], progress: Progress | None = None) -> None:
         """Take steps in slices between which keystrokes are served, and none while somebody types."""

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sc2lsp.context.document import Document
-from sc2lsp.context.index import Index, scan
+from sc2lsp.context.index import Index
 from sc2lsp.context.tags import Import
 from sc2lsp.context.workspace import Change
 
@@ -54,7 +54,9 @@ def test_the_disk_has_no_say_in_an_open_document(tmp_path: Path) -> None:
     plant(tmp_path, {"a.py": "def disk(): pass\n", "b.py": "def b(): pass\n"})
     index = Index(tmp_path)
     index.apply_document(Document.open("a.py", "def typed(): pass\n", 3))
-    assert list(scan(index)) == ["b.py"]
+    index.load("a.py")
+    index.load("b.py")
+    assert places(index, "b") == [("b.py", 0)]
     index.apply(Change("a.py", "def watcher(): pass\n"))
     index.apply(Change("a.py", None))
     assert places(index, "typed") == [("a.py", 0)]
@@ -65,16 +67,17 @@ def test_the_disk_has_no_say_in_an_open_document(tmp_path: Path) -> None:
     assert places(index, "disk") == [("a.py", 0)]
 
 
-def test_a_scan_converges_and_says_what_it_skipped(tmp_path: Path) -> None:
-    plant(tmp_path, {"a.py": "def a(): pass\n", "b.py": "x\0", "c.js": "x" * 20_000})
+def test_an_index_says_what_it_skipped(tmp_path: Path) -> None:
+    files = {"a.py": "def a(): pass\n", "b.py": "x\0", "c.js": "x" * 20_000}
+    plant(tmp_path, files)
     index = Index(tmp_path)
-    assert list(scan(index)) == ["a.py", "b.py", "c.js"]
+    for path in files:
+        index.load(path)
     stats = index.stats()
     assert (stats.files, stats.skipped, stats.definitions) == (1, {"binary": 1, "minified": 1}, 1)
     assert (stats.bytes, stats.references) == (14, 3)
-    (tmp_path / "a.py").unlink()
-    (tmp_path / "b.py").unlink()
-    list(scan(index))
+    index.remove("a.py")
+    index.remove("b.py")
     assert (dict(index.files), index.stats().skipped) == ({}, {"minified": 1})
 
 

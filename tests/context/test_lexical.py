@@ -15,6 +15,7 @@ def caught_up(lexical: Lexical, files: dict[str, str]) -> Lexical:
     for path in files:
         lexical.touch(path)
     assert list(lexical.catch_up(files.get)) == list(files)
+    lexical.commit()
     return lexical
 
 
@@ -46,11 +47,14 @@ def test_a_file_is_found_as_it_was_when_caught_up() -> None:
     assert lexical.is_stale
     assert ("a.py", 0) in found(lexical, "header")
     assert list(lexical.catch_up({"a.py": "other = 1\n"}.get)) == ["a.py"]
+    assert ("a.py", 0) in found(lexical, "header")
+    lexical.commit()
     assert not lexical.is_stale
     assert found(lexical, "header") == [("b.py", 0)]
     assert found(lexical, "other") == [("a.py", 0)]
     lexical.touch("b.py")
     list(lexical.catch_up(lambda path: None))
+    lexical.commit()
     assert found(lexical, "header") == []
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sc2lsp.config import Config
-from sc2lsp.context.pack import Block, Prices, Room, VersionOf, pack, place
+from sc2lsp.context.pack import Block, Prices, Room, VersionOf, place
 from sc2lsp.context.retrieve import Snippet
 from sc2lsp.headless import prompt_model
 from tests.benchmarks.typing import measure
@@ -134,10 +134,9 @@ def test_no_line_comes_twice() -> None:
 
 @pytest.mark.parametrize(("budget", "lines"), [(40, 10), (36, 9), (24, 6), (23, 0)])
 def test_most_of_a_usage_chunk_is_better_than_nothing(budget: int, lines: int) -> None:
-    assert sum(piece.text.count("\n") for piece in pack([usage("a", 1, 0, 10)], budget, PRICES.snippet)) == lines
-    assert [piece.end_line for piece in pack([signature("a", 1, 0, 10)], budget, PRICES.snippet)] == [10][
-        : budget // 40
-    ]
+    room = budget + PRICES.group("a.py")
+    assert len(shown(placed([usage("a", 1, 0, 10)], budget=room))) == lines
+    assert len(shown(placed([signature("a", 1, 0, 10)], budget=room))) == budget // 40 * 10
 
 
 SNIPPETS = st.lists(

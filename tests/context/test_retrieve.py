@@ -35,6 +35,7 @@ FILES = {
 def searchable() -> Index:
     index = index_of(FILES)
     list(index.lexical.catch_up(FILES.get))
+    index.lexical.commit()
     return index
 
 
