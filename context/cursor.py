@@ -33,6 +33,7 @@ TYPED_AFTER = re.compile(r"\b([a-z_]\w*)[ \t]+[*\[\]]*(?:\w+\.)?([A-Z]\w*)\b")  
 RECEIVER = re.compile(r"([A-Za-z_]\w*)(?:\(\))?\s*(?:\.|->|::)\s*$")
 RAISING = re.compile(r"\b(?:raise|except|throw|catch|instanceof|errors?)\W*$")
 CLASSING = re.compile(r"\b(?:new|extends|implements|class|struct|isinstance)\W*$")
+NAME_BEFORE = re.compile(r"[A-Za-z_]\w*\Z")
 TYPED_WORD = re.compile(r"\w*$")
 SELF = frozenset({"self", "this", "cls", "super"})
 
@@ -49,6 +50,7 @@ class Cursor:
     declared: Mapping[str, frozenset[str]]  # variable -> the types or functions it is declared or assigned with
     enclosing: Sequence[Tag]
     receiver: str  # what the name under the cursor is asked of, "" for nothing
+    callee: str  # what the arguments at the cursor are for, "" for nothing
     supers: frozenset[str]  # names in the headers of the classes around: the classes, and what they build on
     is_raising: bool
     is_classing: bool
@@ -71,6 +73,7 @@ def look(document: Document, outline: Outline, offset: int) -> Cursor:
         declared=_declared(document, here, outline.definitions),
         enclosing=enclosing,
         receiver=receiver[1] if receiver else "",
+        callee=_callee(document.text[max(offset - MAX_LINE, 0) : offset]),
         supers=frozenset(
             name for tag in enclosing if tag.kind in SCOPE_KINDS for name in _word(document).findall(tag.signature)
         ),
@@ -81,6 +84,20 @@ def look(document: Document, outline: Outline, offset: int) -> Cursor:
 
 def _word(document: Document) -> re.Pattern[str]:
     return word_pattern(document.language.letters if document.language is not None else "")
+
+
+def _callee(before: str) -> str:
+    """The name in front of the innermost bracket that is open at the end of a text."""
+    depth = 0
+    for place in range(len(before) - 1, -1, -1):
+        if before[place] in ")]}":
+            depth += 1
+        elif before[place] in "([{":
+            depth -= 1
+            if depth < 0:
+                name = NAME_BEFORE.search(before, 0, place) if before[place] == "(" else None
+                return name[0] if name else ""
+    return ""
 
 
 def _lines(document: Document, here: int, before: int, after: int) -> range:

@@ -26,8 +26,9 @@ MAX_SIGNATURES = 500
 THRESHOLD = 1e-6  # below it nothing at all speaks for a signature
 OVERHEAD = 20  # code points that a snippet costs beside its text
 COST_POWER = 0.5  # 1 ranks by value for each byte, 0 by value alone; measured between .3 and .7 as good as equal
-USAGE_SHARE, USAGE_SHARE_LATE = 0.55, 0.35  # of a ranking, as far down as one reads: at first half of it ...
-USAGE_EARLY = 2800  # ... until they take so many code points
+USAGE_SHARE, USAGE_SHARE_LATE = 0.5, 0.35  # of a ranking, as far down as one reads: at first half of it ...
+USAGE_EARLY = 2500  # ... until they take so many code points
+CALLED = 4.0  # added to the log odds of what is called at the cursor: its name is written, its parameters are needed
 RECENT, RECENT_FALL = 0.7, 0.8  # what the latest file adds to log odds, and each one before it of that; set by hand
 USAGE_BEST, USAGE_FALL = 0.12, 20.0  # measured: .12 of the first chunks held such a name, .07 of the tenth, .04 of all
 
@@ -73,13 +74,14 @@ def retrieve_in_time(
     if is_late():
         return None
     boosts = {path: RECENT * RECENT_FALL**age for age, path in enumerate(recent)}
-    signatures = _signatures(found, boosts)
+    signatures = _signatures(found, cursor.callee, boosts)
     return list(_mixed(signatures, [_usage(rank, hit, boosts) for rank, hit in enumerate(hits)]))
 
 
-def _signatures(found: Candidates, boosts: Mapping[str, float]) -> list[Snippet]:
+def _signatures(found: Candidates, callee: str, boosts: Mapping[str, float]) -> list[Snippet]:
     """What is likely enough, in the order of value for length."""
-    raised = log_odds(found) + np.array([boosts.get(path, 0.0) for path, _ in found.places])
+    called = [CALLED * (tag.name == callee) for _, tag in found.places]
+    raised = log_odds(found) + np.array([boosts.get(path, 0.0) for path, _ in found.places]) + np.array(called)
     scores = 1 / (1 + np.exp(-np.clip(raised, -30, 30)))
     sizes = np.array([len(tag.signature) for _, tag in found.places], dtype=np.float64)
     order = np.argsort(-scores / (sizes + OVERHEAD) ** COST_POWER, kind="stable").tolist()

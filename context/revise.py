@@ -28,7 +28,7 @@ from .pieces import (
 from .symbols import Tag
 
 KEYSTROKE_SECONDS = 0.004
-MAX_READ = 10_000  # code points; reading more takes longer than a keystroke may
+MAX_READ = 8_000  # code points; half-typed ones take up to 2 ms to parse, which is what a keystroke may cost
 EDGE_ROWS = 4  # how close to a leaf's border a change may belong to its neighbour: a decorator, an `else`
 
 DOCSTRING = re.compile(r"(?:\s|#[^\n]*\n)*[rRuU]?['\"]")

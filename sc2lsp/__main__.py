@@ -117,13 +117,20 @@ def complete(
 @_batch
 @_model
 @click.option("--budget", type=click.IntRange(32), help="Tokens of the whole prompt.")
+@click.option("--prompt", "as_prompt", is_flag=True, help="Print the prompt itself, to the last token.")
 def context(
-    place: str | None, root: Path | None, as_json: bool, batch: bool, model: str | None, budget: int | None
+    place: str | None,
+    root: Path | None,
+    as_json: bool,
+    batch: bool,
+    model: str | None,
+    budget: int | None,
+    as_prompt: bool,
 ) -> None:
     """What would be in the prompt at PATH:LINE:COL, and why."""
     from sc2lsp import headless
     from sc2lsp.completion import build_prompt, find_snippets
-    from sc2lsp.explain import print_prompt, waiting
+    from sc2lsp.explain import print_prompt, verbatim, waiting
 
     config = _config(model)
     prompt_model = asyncio.run(headless.prompt_model(config))
@@ -138,6 +145,8 @@ def context(
     prompt = build_prompt(target, find_snippets(target), prompt_model, budget)
     if as_json:
         _print(headless.context_json(prompt))
+    elif as_prompt:
+        click.echo(verbatim(prompt, prompt_model))
     else:
         print_prompt(prompt)
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import fields
 from itertools import groupby
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sc2lsp.backend import OnStatus
+from sc2lsp.backend import Model, OnStatus
 from sc2lsp.completion import Completion, Result
 from sc2lsp.context.document import Document
 from sc2lsp.context.prompt import Prompt
@@ -55,6 +56,17 @@ def print_prompt(prompt: Prompt, console: Console | None = None) -> None:
     spent = f"{len(prompt.token_ids)} tokens in {prompt.order.upper()} order for {prompt.path}"
     after = f"{prompt.prefix_tokens} before the cursor, {prompt.suffix_tokens} after it"
     console.print(Text(f"{spent}: {after}"))
+
+
+def verbatim(prompt: Prompt, model: Model) -> str:
+    """A prompt as the model reads it, control tokens by their names."""
+    names = {getattr(model.fim_tokens, item.name): item.name for item in fields(model.fim_tokens)}
+    spelled = {"prefix": "<fim_prefix>", "middle": "<fim_middle>", "suffix": "<fim_suffix>"}
+    pieces: list[str] = []
+    for name, run in groupby(prompt.token_ids, names.get):
+        ids = list(run)
+        pieces.append(model.decode(ids) if name is None else spelled.get(name, f"<{name}>") * len(ids))
+    return "".join(pieces)
 
 
 def _headline(snippet: Snippet) -> str:

@@ -1,10 +1,10 @@
 """Train the ranker: `python -m tests.benchmarks.ranking ROOT...` cuts holes into repositories and writes ranker.json.
 
 A hole is a line, the rest of a line from a needed name on, or the body of a short function. Needed are the names in it
-that its file's imports, or its package, define in other files, and member names that only one other file has. In half
-of the cases an import that only the hole justified is taken out, as in code that is being written. Every second case is
-the first use of all it needs, where the repository has enough of them. With `--hold NAME`, the repository of that name
-is only measured on.
+that its file's imports, or its package, define in other files, members of a variable's declared class, and member names
+that only one other file has. In half of the cases an import that only the hole justified is taken out, as in code that
+is being written. Every second case is the first use of all it needs, where the repository has enough of them. With
+`--hold NAME`, the repository of that name is only measured on.
 """
 
 import random
@@ -26,6 +26,7 @@ from sc2lsp.context.candidates import FEATURES, PACKAGE_FAMILIES, TEST, candidat
 from sc2lsp.context.cursor import look
 from sc2lsp.context.document import Document
 from sc2lsp.context.index import Index, folder_of
+from sc2lsp.context.languages import SCOPE_KINDS
 from sc2lsp.context.outline import Outline
 from sc2lsp.context.ranker import WEIGHTS, Weights
 from sc2lsp.context.retrieve import similar
@@ -39,15 +40,19 @@ QUALIFIED = re.compile(r"(?:([A-Za-z_]\w*|[\])}])\s*\??\s*(?:\.|->|::)\s*)?\b([A
 NOT_CODE = re.compile(r"\s*(#|//|/\*|\*|\"|'|@|$|import\b|from\b|use\b|[\])}]+[;,]?$)")
 MIN_LINE, BODY_LINES = 12, range(3, 16)
 KEPT_NEGATIVES = 0.2
-HIDDEN, STEPS, POSITIVES, NEGATIVES, RATE, DECAY = 32, 6000, 256, 2048, 5e-3, 5e-2
+HIDDEN, STEPS, POSITIVES, NEGATIVES, RATE, DECAY = 32, 10_000, 256, 2048, 5e-3, 5e-2
+
+
+Declared = Mapping[str, frozenset[str]]  # variable -> what it is declared or assigned with
 
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """Code points [start, end) of a file, and the places that define what they need."""
+    """Code points [start, end) of a file, the names in them, and the places that define what they need."""
 
     start: int
     end: int
+    names: frozenset[str]
     needed: Mapping[str, Sequence[tuple[str, Tag]]]
 
 
@@ -63,7 +68,7 @@ class Example:
 
 
 def needed_names(
-    index: Index, document: Document, tags: FileTags, bound: Bindings, code: str
+    index: Index, document: Document, tags: FileTags, bound: Bindings, declared: Declared, code: str
 ) -> dict[str, list[tuple[str, Tag]]]:
     """Names in `code` -> the definitions in other files that they mean."""
     own = {tag.name for tag in tags.definitions}
@@ -71,7 +76,7 @@ def needed_names(
     for qualifier, name in QUALIFIED.findall(code):
         if len(name) < 3 or name in own or name in found:
             continue
-        places = _meant(index, document, bound, qualifier, name)
+        places = _meant(index, document, bound, qualifier, name) or _of_type(index, bound, declared, qualifier, name)
         if places:
             found[name] = [place for place in places if place[0] != document.path]
     return {name: places for name, places in found.items() if places}
@@ -99,9 +104,20 @@ def _meant(index: Index, document: Document, bound: Bindings, qualifier: str, na
     return ()
 
 
+def _of_type(index: Index, bound: Bindings, declared: Declared, qualifier: str, name: str) -> Sequence[tuple[str, Tag]]:
+    """A member, where what it is asked of was declared with a class that is known for certain."""
+    for said in declared.get(qualifier, ()):
+        for path, tag in bound.names.get(said) or (index.defining(said) if index.owners(said) == 1 else ()):
+            members = index.members(path, tag.name) if tag.kind in SCOPE_KINDS and not tag.scope else ()
+            if found := [(path, member) for member in members if member.name == name]:
+                return found
+    return ()
+
+
 def holes(index: Index, document: Document, tags: FileTags, most: int, rng: random.Random) -> list[Hole]:
     """Some holes of a file, in random order, none overlapping another."""
     bound = bindings(index, document.path, tags.imports)
+    outline = Outline.of(document)
     spans = list(_spans(document, tags, rng))
     rng.shuffle(spans)
     chosen: list[Hole] = []
@@ -111,12 +127,12 @@ def holes(index: Index, document: Document, tags: FileTags, most: int, rng: rand
         if any(start < hole.end and hole.start < end for hole in chosen):
             continue
         code = document.text[start:end]
-        needed = needed_names(index, document, tags, bound, code)
+        needed = needed_names(index, document, tags, bound, look(document, outline, start).declared, code)
         if is_tail and needed:
             first = min(match.start() for name in needed for match in re.finditer(rf"\b{re.escape(name)}\b", code))
             start = start + first
         if needed:
-            chosen.append(Hole(start, end, needed))
+            chosen.append(Hole(start, end, frozenset(WORD.findall(code)), needed))
     return chosen
 
 
@@ -189,7 +205,10 @@ def _example(
     offered = candidates(index, seen, tags.imports, cursor, similar(index, seen, cursor))
     wanted = {id(tag) for places in hole.needed.values() for _, tag in places}
     needed = np.array([id(tag) in wanted for _, tag in offered.places], dtype=bool)
-    return Example(repository, offered.numbers.astype(np.float32), needed, len(hole.needed), is_first_use)
+    # Another definition of a name that the hole holds may be what it means, or not: nothing is learned from it.
+    certain = np.array([tag.name not in hole.names for _, tag in offered.places], dtype=bool) | needed
+    numbers = offered.numbers[certain].astype(np.float32)
+    return Example(repository, numbers, needed[certain], len(hole.needed), is_first_use)
 
 
 def _used(document: Document, tags: FileTags) -> set[str]:

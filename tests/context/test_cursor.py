@@ -31,6 +31,23 @@ def test_receivers(path: str, line: str, receiver: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "callee"),
+    [
+        ("f($0", "f"),
+        ("a.run(b, key=$0", "run"),
+        ("f(g(x), [1, (2)], $0", "f"),
+        ("f(x)$0", ""),
+        ("f([$0", ""),
+        ("($0", ""),
+        ("if ($0", "if"),
+        ("f(\n    a,\n    $0", "f"),
+    ],
+)
+def test_what_is_called(line: str, callee: str) -> None:
+    assert cursor_at(line).callee == callee
+
+
+@pytest.mark.parametrize(
     ("path", "text", "name", "types"),
     [
         ("a.py", "x = Foo()\n$0", "x", {"Foo"}),

@@ -115,6 +115,14 @@ def test_context_json_is_the_contract() -> None:
         assert lines[snippet["start_line"] - 1] in snippet["text"]
 
 
+def test_context_prints_the_prompt_itself() -> None:
+    prompt = sc2lsp("context", HOLE, "--prompt", "--budget", "700").stdout
+    lines = STORE.read_text().splitlines()
+    assert prompt.startswith("<repo_name>shelf<file_sep>")
+    assert prompt.count("<fim_prefix><fim_suffix>") == prompt.count("<fim_middle>shelf/store.py\n") == 1
+    assert prompt.endswith("\n".join([*lines[LINE - 3 : LINE - 1], lines[LINE - 1][: COLUMN - 1]]) + "\n")
+
+
 def test_context_batch_keeps_a_budget_of_bytes() -> None:
     base = {"path": "shelf/store.py", "line": LINE, "column": COLUMN, "text": STORE.read_text()}
     queries = [{**base, "id": limit, "snippet_bytes": limit} for limit in (0, 300, 1000, 100_000)]

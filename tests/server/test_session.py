@@ -9,9 +9,11 @@ import pytest
 import watchfiles
 
 from sc2lsp import server as server_module
+from sc2lsp.completion import find_snippets
 from sc2lsp.config import Config, ConfigError
 from sc2lsp.context.cache import Cache
 from sc2lsp.context.document import Edit, Position
+from sc2lsp.context.retrieve import Snippet
 from sc2lsp.server import create_server
 from sc2lsp.session import Session
 
@@ -295,3 +297,32 @@ def test_a_file_of_two_folders_is_fresh_in_both(tmp_path: Path) -> None:
     (inner / "x.py").write_text("def new(): ...\n")
     refresh(session, inner / "x.py")
     assert [list(session.folders[root].index.files) for root in (outer, inner)] == [["b/x.py"], ["x.py"]]
+
+
+def test_a_target_knows_what_was_worked_on_lately(tmp_path: Path) -> None:
+    session, paths = session_over(tmp_path), [tmp_path / f"{name}.py" for name in "abc"]
+    for path in paths:
+        session.open(path, "x = 1\n", 1)
+    session.change(paths[0], [Edit(Position(0, 0), Position(0, 0), "y")], 2, "utf-16")
+    target = session.target(paths[1], Position(0, 0), "utf-16")
+    assert target is not None
+    assert target.recent == ("a.py", "c.py")
+
+
+def test_context_that_is_late_is_that_of_the_keystroke_before(tmp_path: Path) -> None:
+    (tmp_path / "lib.py").write_text("def first_helper(): pass\ndef second_helper(): pass\n")
+    session, path = session_over(tmp_path, config=Config(context_timeout=1e-9)), tmp_path / "x.py"
+    texts = ["from lib import first_helper\nfirst_", "from lib import second_helper\nsecond_"] * 2
+    found: list[list[Snippet]] = []
+    for version, text in enumerate(texts, 1):
+        if version == 1:
+            session.open(path, text, version)
+        else:
+            session.change(path, [Edit(None, None, text)], version, "utf-16")
+        target = session.target(path, Position(1, 9), "utf-16")
+        assert target is not None
+        found.append(find_snippets(target))
+    assert found[0]
+    assert found[1] is found[0]  # late, and the last good one
+    assert found[2] is not found[1]  # not twice in a row
+    assert found[3] is found[2]
