@@ -122,7 +122,10 @@ def _members(context: Context, root: tree_sitter.Node, first: int, stop: int) ->
         if inside is None:
             return ()
         holder = inside
-    return [child for child in holder.children if first <= child.start_byte < stop]
+    members = [child for child in holder.children if first <= child.start_byte < stop]
+    if context.heads and members and not members[-1].is_named and members[-1].end_byte == holder.end_byte:
+        del members[-1]  # an end that should come behind the lines
+    return members
 
 
 def _list(language: Language, node: tree_sitter.Node) -> tree_sitter.Node | None:
@@ -159,12 +162,15 @@ def _pieces(run: _Run, whole: _Span) -> tuple[Piece, ...]:
 def _cut(run: _Run, whole: _Span) -> Iterator[tuple[_Span, _Span | None]]:
     """Spans one after another, each with its members' where it is a definition to be opened."""
     start, taken, first = whole.start, whole.start - 1, 0  # `taken`: the last row that a member reaches
+    # Comments at the end stay with the last statement, whose they may be.
+    last_statement = max((number for number, member in enumerate(whole.members) if not member.is_extra), default=0)
     for number, member in enumerate(whole.members):
         row, last = member.start_point.row, _last_row(member)
         if row > taken and run.starts_a_row(member):
             behind = whole.members[number + 1].start_point.row if number + 1 < len(whole.members) else whole.stop
             opened = _opened(run, member) if behind > last and _height(member) >= BRANCH_ROWS else None
-            may_part = number > 0 and row - start >= LEAF_ROWS and _part(run, whole.members, number)
+            is_long = 0 < number <= last_statement and row - start >= LEAF_ROWS
+            may_part = is_long and _part(run, whole.members, number)
             if row > start and (opened is not None or may_part):
                 yield _Span(start, row, whole.members[first:number]), None
                 start, first = row, number
@@ -198,8 +204,12 @@ def _opened(run: _Run, node: tree_sitter.Node) -> _Span | None:
     row, members = node.start_point.row, list(inside.children)
     if members and not members[0].is_named:
         del members[0]
+    has_condition = False
     while members and members[0].start_point.row == row and (members[0].is_extra or members[0].type in CONDITIONS):
+        has_condition |= not members[0].is_extra
         del members[0]
+    if inside.type.startswith("preproc") and not has_condition:
+        return None
     closer = members.pop() if members and not members[-1].is_named else None
     if members and run.context.language.family == "python" and _is_docstring(members[0]):
         del members[0]  # which is part of the header

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import tree_sitter
 
 from .defined import Defined, Finder, assigned, each_named, every_name, header_stop, named, own_name
-from .source import Source
+from .source import Source, named
 from .words import WORD
 
 # Python
@@ -116,9 +116,7 @@ def _c_declarator(
     while True:
         # Parentheses and references name no field: what they hold is their last named child.
         below = declarator.child_by_field_name("declarator") or (
-            declarator.named_child(declarator.named_child_count - 1)
-            if declarator.type in ("parenthesized_declarator", "reference_declarator")
-            else None
+            named(declarator, -1) if declarator.type in ("parenthesized_declarator", "reference_declarator") else None
         )
         if below is None:
             break

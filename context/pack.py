@@ -12,7 +12,7 @@ from itertools import groupby
 from .retrieve import Snippet
 
 CUT_SHARE = 0.6  # of a usage chunk: where so much fits, its first lines are shown
-PRICE = 0.4  # of prefilling a whole prompt, in keystrokes at which everything worth showing was missed
+PRICE = 3.0  # of prefilling a whole prompt, in keystrokes at which everything worth showing was missed
 
 SEPARATOR_BYTES = 4
 

@@ -57,3 +57,10 @@ class Source:
         """The whole lines that hold the bytes [start, stop), each ending with `\\n`."""
         text = self.encoded[self.line_start(start) : self.line_end(max(stop - 1, start))].decode("utf-8", "replace")
         return text.replace("\r\n", "\n").removesuffix("\r") + "\n"
+
+
+def named(node: tree_sitter.Node | None, number: int) -> tree_sitter.Node | None:
+    """A named child, counted from the end where negative; None where broken code lacks it."""
+    count = node.named_child_count if node is not None else 0
+    number = number if number >= 0 else count + number
+    return node.named_child(number) if node is not None and 0 <= number < count else None

@@ -39,7 +39,7 @@ def test_receivers(path: str, line: str, receiver: str) -> None:
         ("f(x)$0", ""),
         ("f([$0", ""),
         ("($0", ""),
-        ("if ($0", "if"),
+        ("if ($0", ""),
         ("f(\n    a,\n    $0", "f"),
     ],
 )

@@ -79,9 +79,10 @@ def test_the_best_file_stands_last_and_a_file_in_source_order() -> None:
         ([B, A], 9, TYPING, "b.py:0 a.py:0"),  # another order is no gain, however long it lasts
         ([A], 9, TYPING, "b.py:0 a.py:0"),  # what nobody asks for any more does no harm
         ([A, B, C], 1, TYPING, "b.py:0 a.py:0"),  # a little more does not pay at once
-        ([A, B, C], 9, TYPING, "b.py:0 a.py:0 c.py:0"),  # but if it stays so
+        ([A, B, C], 9, TYPING, "b.py:0 a.py:0"),  # nor for a while
+        ([A, B, C], 10, TYPING, "b.py:0 a.py:0 c.py:0"),  # but if it stays so
         ([A, B, C], 1, JUMP, "b.py:0 a.py:0 c.py:0"),  # or where the text behind is new anyway
-        ([SURE, A, B], 1, TYPING, "b.py:0 a.py:0 d.py:0"),  # much does at once
+        ([SURE, A, B], 2, TYPING, "b.py:0 a.py:0 d.py:0"),  # much does sooner
     ],
 )
 def test_a_block_stays_or_grows(then: Sequence[Snippet], keys: int, behind: int, expected: str) -> None:

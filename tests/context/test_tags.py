@@ -252,3 +252,11 @@ def test_words_are_counted_without_a_tree() -> None:
 def test_words_are_those_of_the_expression(text: str) -> None:
     words = WORD.findall(text)
     assert identifiers(text.encode("utf-8", "surrogatepass")) == (tuple(dict.fromkeys(words)), len(words))
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [("a.rs", "use \n}*mod type "), ("a.py", 'class A:\n#x = 1\n\n    """@d\n#\''), ("a.py", "class A:\n    \\\n")],
+)
+def test_broken_code_breaks_nothing(path: str, text: str) -> None:
+    assert extract(Document.open(path, text)).words
