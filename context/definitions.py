@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import tree_sitter
 
 from .defined import Defined, Finder, assigned, each_named, every_name, header_stop, named, own_name
-from .source import Source, named
+from .source import Source, named_child
 from .words import WORD
 
 # Python
@@ -116,7 +116,9 @@ def _c_declarator(
     while True:
         # Parentheses and references name no field: what they hold is their last named child.
         below = declarator.child_by_field_name("declarator") or (
-            named(declarator, -1) if declarator.type in ("parenthesized_declarator", "reference_declarator") else None
+            named_child(declarator, -1)
+            if declarator.type in ("parenthesized_declarator", "reference_declarator")
+            else None
         )
         if below is None:
             break

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import tree_sitter
 
 from .defined import Defined, Finder, each_named, header_stop, named, own_name
-from .source import Source, named
+from .source import Source, named_child
 
 
 def _below(node: tree_sitter.Node, *node_types: str) -> list[tree_sitter.Node]:
@@ -80,7 +80,7 @@ def _php_variable(source: Source, node: tree_sitter.Node, kind: str, _scope: str
 
 
 def _php_constant(source: Source, node: tree_sitter.Node, _kind: str, scope: str) -> Sequence[Defined]:
-    return (Defined(source.text(named(node, 0)), "field" if scope else "value", node, None),)
+    return (Defined(source.text(named_child(node, 0)), "field" if scope else "value", node, None),)
 
 
 def _php_method(source: Source, node: tree_sitter.Node, kind: str, scope: str) -> Sequence[Defined]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import tree_sitter
 
 from .defined import Defined, Finder, assigned, header_stop, named, own_name
-from .source import Source, named
+from .source import Source, named_child
 
 THIS = re.compile(rb"this\.\w+[ \t]*=(?![=>])")
 FUNCTIONS = frozenset({"arrow_function", "function_expression", "generator_function"})
@@ -22,7 +22,7 @@ def required(source: Source, value: tree_sitter.Node | None) -> tree_sitter.Node
     if source.text(value.child_by_field_name("function")) != "require":
         return None
     arguments = value.child_by_field_name("arguments")
-    first = named(arguments, 0)
+    first = named_child(arguments, 0)
     return first if first is not None and first.type == "string" else None
 
 

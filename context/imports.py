@@ -19,7 +19,7 @@ from itertools import islice
 import tree_sitter
 
 from .definitions_script import pattern_names, required
-from .source import Source, named
+from .source import Source, named_child
 from .symbols import Import
 
 ALL = (("*", "*"),)
@@ -114,7 +114,7 @@ def _namespace(source: Source, clause: tree_sitter.Node) -> _Taken:
 
 
 def _require_clause(source: Source, clause: tree_sitter.Node) -> _Taken:
-    return (), source.text(named(clause, 0))
+    return (), source.text(named_child(clause, 0))
 
 
 def _specifiers(source: Source, clause: tree_sitter.Node, node_type: str) -> Iterator[tuple[str, str]]:
@@ -133,7 +133,7 @@ _CLAUSES: Mapping[str, Callable[[Source, tree_sitter.Node], _Taken]] = {
 
 def script_require(source: Source, node: tree_sitter.Node, _scope: str) -> Iterable[Import]:
     """`const {a, b: c} = require('./x')`, `const x = require('./x').y`, a bare `require('./x')`."""
-    value = node.child_by_field_name("value") if node.type == "variable_declarator" else named(node, 0)
+    value = node.child_by_field_name("value") if node.type == "variable_declarator" else named_child(node, 0)
     module = required(source, value)
     if value is None or module is None:
         return ()
@@ -154,7 +154,7 @@ def _unquoted(source: Source, string: tree_sitter.Node) -> str:
 
 
 def _last(source: Source, node: tree_sitter.Node) -> str:
-    return source.text(named(node, -1))
+    return source.text(named_child(node, -1))
 
 
 # Go
@@ -225,7 +225,7 @@ def _rust_leaves(source: Source, use: tree_sitter.Node) -> Iterator[tuple[str, s
             branches = node.child_by_field_name("list") or node
             stack += [(inside, child) for child in reversed(branches.children) if child.is_named]
         elif node.type == "use_wildcard":
-            yield _path(around, source.text(named(node, 0))), "*", "*"
+            yield _path(around, source.text(named_child(node, 0))), "*", "*"
         elif node.type == "use_as_clause":
             yield _rust_leaf(_path(around, _text(source, node, "path")), _text(source, node, "alias"))
         elif node.type not in ("line_comment", "block_comment", "ERROR"):

@@ -17,7 +17,7 @@ import tree_sitter
 
 from .definitions_extra import lua_assigned, lua_required
 from .imports import ALL, Importer
-from .source import Source, named
+from .source import Source, named_child
 from .symbols import Import
 
 QUOTED = re.compile(r"""["']([^"'$]+)["']""")
@@ -28,7 +28,7 @@ SHELL_VALUE = re.compile(r"""^["']?(?:\$\{?\w+\}?|\$\(.*\))/""")  # `$DIR/`, `$(
 
 def _csharp(source: Source, node: tree_sitter.Node, _scope: str) -> Iterable[Import]:
     alias = source.text(node.child_by_field_name("name"))
-    path = source.text(named(node, -1))
+    path = source.text(named_child(node, -1))
     if not alias:
         return (Import(path, ALL, "", 0),)
     module, _, name = path.rpartition(".")
@@ -48,7 +48,7 @@ def _php_use(source: Source, node: tree_sitter.Node, _scope: str) -> Iterable[Im
     group = node.child_by_field_name("body") or node
     for clause in group.children:
         if clause.type == "namespace_use_clause":
-            path = around + source.text(named(clause, 0))
+            path = around + source.text(named_child(clause, 0))
             module, _, name = path.strip("\\").rpartition("\\")
             yield Import(module, ((name, source.text(clause.child_by_field_name("alias")) or name),), "", 0)
 

@@ -7,7 +7,7 @@ definition; this module knows of languages only what a Python docstring looks li
 import tree_sitter
 
 from .languages import SCOPE_KINDS
-from .source import Source, named
+from .source import Source, named_child
 
 WHOLE_LINES = 3  # a definition of up to so many lines is its own signature
 HEADER_LINES = 8  # where a header does not say where it ends
@@ -40,8 +40,8 @@ def _header_end(source: Source, start: int, end: int) -> int:
 
 def docstring(source: Source, body: tree_sitter.Node | None) -> str:
     """The first line of a Python docstring with its `\\n`, closed where the line leaves it open; "" without one."""
-    first = named(body, 0) if body is not None and body.type == "block" else None
-    string = named(first, 0) if first is not None and first.type == "expression_statement" else None
+    first = named_child(body, 0) if body is not None and body.type == "block" else None
+    string = named_child(first, 0) if first is not None and first.type == "expression_statement" else None
     if string is None or string.type != "string":
         return ""
     line = source.lines(string.start_byte, string.start_byte + 1)[: MAX_SIGNATURE - 1].rstrip()

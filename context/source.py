@@ -59,7 +59,7 @@ class Source:
         return text.replace("\r\n", "\n").removesuffix("\r") + "\n"
 
 
-def named(node: tree_sitter.Node | None, number: int) -> tree_sitter.Node | None:
+def named_child(node: tree_sitter.Node | None, number: int) -> tree_sitter.Node | None:
     """A named child, counted from the end where negative; None where broken code lacks it."""
     count = node.named_child_count if node is not None else 0
     number = number if number >= 0 else count + number
