@@ -28,7 +28,7 @@ OVERHEAD = 20  # code points that a snippet costs beside its text
 COST_POWER = 0.5  # 1 ranks by value for each byte, 0 by value alone; measured between .3 and .7 as good as equal
 USAGE_SHARE, USAGE_SHARE_LATE = 0.5, 0.35  # of a ranking, as far down as one reads: at first half of it ...
 USAGE_EARLY = 2500  # ... until they take so many code points
-CALLED = 4.0  # added to the log odds of what is called at the cursor: its name is written, its parameters are needed
+CALLED = 8.0  # added to the log odds of what is called at the cursor: its name is written, its parameters are needed
 RECENT, RECENT_FALL = 0.7, 0.8  # what the latest file adds to log odds, and each one before it of that; set by hand
 USAGE_BEST, USAGE_FALL = 0.12, 20.0  # measured: .12 of the first chunks held such a name, .07 of the tenth, .04 of all
 

@@ -45,6 +45,8 @@ def docstring(source: Source, body: tree_sitter.Node | None) -> str:
     if string is None or string.type != "string":
         return ""
     line = source.lines(string.start_byte, string.start_byte + 1)[: MAX_SIGNATURE - 1].rstrip()
+    if not line.strip().strip("rRuUbB\"'"):  # what it says begins on the next line, which would need this one too
+        return ""
     if source.last_line(string) == source.first_line(string):
         return f"{line}\n"
     return line + ('"""' if '"""' in line else "'''") + "\n"
