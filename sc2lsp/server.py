@@ -158,7 +158,7 @@ class Server(StdioServer):
                 if not step.is_idle and monotonic() < slice_end:
                     continue
                 if progress is not None:
-                    progress.report(f"{step.done} files", step.done / step.total if step.total else None)
+                    progress.report(f"{step.done} files", min(step.done / step.total, 1.0) if step.total else None)
                 await asyncio.sleep(IDLE_SECONDS if step.is_idle else 0)
                 while step.is_ready and monotonic() - self._typed < TYPING_SECONDS:  # noqa: ASYNC110 - a clock
                     await asyncio.sleep(TYPING_SECONDS / 5)
