@@ -80,8 +80,10 @@ def retrieve_in_time(
 
 def _signatures(found: Candidates, callee: str, boosts: Mapping[str, float]) -> list[Snippet]:
     """What is likely enough, in the order of value for length."""
-    called = [CALLED * (tag.name == callee) for _, tag in found.places]
-    raised = log_odds(found) + np.array([boosts.get(path, 0.0) for path, _ in found.places]) + np.array(called)
+    raised = log_odds(found) + np.array([boosts.get(path, 0.0) for path, _ in found.places])
+    called = [number for number, (_, tag) in enumerate(found.places) if tag.name == callee]
+    if called:
+        raised[max(called, key=raised.__getitem__)] += CALLED
     scores = 1 / (1 + np.exp(-np.clip(raised, -30, 30)))
     sizes = np.array([len(tag.signature) for _, tag in found.places], dtype=np.float64)
     order = np.argsort(-scores / (sizes + OVERHEAD) ** COST_POWER, kind="stable").tolist()
