@@ -5,6 +5,11 @@ that its file's imports, or its package, define in other files, members of a var
 that only one other file has. In half of the cases an import that only the hole justified is taken out, as in code that
 is being written. Every second case is the first use of all it needs, where the repository has enough of them. With
 `--hold NAME`, the repository of that name is only measured on.
+
+The weights that ship come from `--cases 400` on these, none of them what context is measured on: grpc-go 1.33.3,
+go-git 4.11.0, gin 1.8.1, docker 20.10.24, client_golang 1.14.0; httpcomponents-client 4.5.14, jackson-databind 2.14.0,
+jsoup 1.15.3, commons-lang 3.12.0, picocli 4.6.2; scrapy 2.12.0, celery 5.4.0, sqlglot 26.0.0, starlette 0.41.0;
+rxjs 7.8.2, @tanstack/query-core 5.108.0, @trpc/server 11.25.2, effect 4.1.0.
 """
 
 import random
