@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .index import Index, Place
-from .languages import language_of
+from .languages import family_of
 from .symbols import Import
 
 Name = tuple[str, str]  # a file, and a name in it
@@ -61,7 +61,7 @@ def lookup(index: Index, path: str, name: str) -> Sequence[Place]:
 
 def _lookup(index: Index, path: str, name: str, depth: int, seen: set[Name]) -> Sequence[Place]:
     own = [(path, tag) for tag in index.defined_in(path, name) if not tag.scope]
-    if own or depth == 0 or (path, name) in seen or not _re_exports(path):
+    if own or depth == 0 or (path, name) in seen or family_of(path) not in RE_EXPORTING:
         return own
     seen.add((path, name))
     for item in index.files[path].tags.imports:
@@ -72,11 +72,6 @@ def _lookup(index: Index, path: str, name: str, depth: int, seen: set[Name]) -> 
                     if found := _lookup(index, target, wanted, depth - 1, seen):
                         return found
     return ()
-
-
-def _re_exports(path: str) -> bool:
-    language = language_of(path)
-    return language is not None and language.family in RE_EXPORTING
 
 
 def _module_name(path: str) -> str:

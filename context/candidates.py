@@ -17,13 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from .bindings import Bindings, bindings
-from .cursor import NEAR_VARIABLE, SELF, Cursor
+from .cursor import NEAR_VARIABLE, SELF, Cursor, word_of
 from .document import Document
 from .index import Index, Place, folder_of
-from .languages import SCOPE_KINDS, Language, language_of
+from .languages import SCOPE_KINDS, family_of
 from .lexical import Hit, parts
 from .symbols import Import, Tag
-from .words import WORD, word_pattern
+from .words import WORD
 
 OF_NAME = (
     *("near", "near_sum", "count", "in_file", "unseen", "subwords", "all_subwords"),
@@ -98,7 +98,7 @@ def candidates(
 ) -> Candidates:
     """What may be meant at the cursor; `hits` are chunks of other files that resemble its surroundings, best first."""
     bound = bindings(index, document.path, imports)
-    word = word_pattern(document.language.letters if document.language is not None else "")
+    word = word_of(document)
     types, asked = _types(index, bound, cursor)
     scene = _Scene(
         index=index,
@@ -124,13 +124,12 @@ def candidates(
 
 def is_kin(document: Document, path: str) -> bool:
     """Whether a path is another file that the document's code could use."""
-    own, other = document.language, language_of(path)
-    return path != document.path and own is not None and other is not None and own.family == other.family
+    own = document.language
+    return path != document.path and own is not None and own.family == family_of(path)
 
 
 def _peers(index: Index, document: Document, hits: Sequence[Hit]) -> _Peers:
     folder, own = index.folder_uses(document.path), index.uses(document.path)
-    files = max(folder.files - (document.path in folder.paths), 0)
     paths = [path for path in folder.paths if path != document.path]
     weights = dict.fromkeys(paths, SIBLING)
     for hit in hits:
@@ -141,10 +140,10 @@ def _peers(index: Index, document: Document, hits: Sequence[Hit]) -> _Peers:
         paths=list(weights),
         all={name: count * SIBLING / whole for name, count in in_folder.items()},
         importing={name: (count - own.get(name, False)) * SIBLING / whole for name, count in folder.importing.items()},
-        in_folder={name: count / (files or 1) for name, count in in_folder.items()},
+        in_folder={name: count / (len(paths) or 1) for name, count in in_folder.items()},
         similar={},
     )
-    similar = {hit.path for hit in hits}
+    similar = dict.fromkeys(hit.path for hit in hits)
     for path in similar:
         uses = index.uses(path)
         more = (weights[path] - (SIBLING if path in folder.paths else 0.0)) / whole
@@ -163,7 +162,7 @@ def _words(hits: Sequence[Hit], pattern: re.Pattern[str]) -> dict[str, float]:
     found: dict[str, float] = {}
     whole = sum(hit.score for hit in hits) or 1.0
     for hit in hits:
-        for word in set(pattern.findall(hit.text)):
+        for word in dict.fromkeys(pattern.findall(hit.text)):
             found[word] = found.get(word, 0.0) + hit.score / whole
     return found
 
@@ -257,7 +256,7 @@ def _places(scene: _Scene, family: Mapping[tuple[str, str], float]) -> Iterator[
             yield from top_level(path, MAX_MEMBERS)
     for path, scope in family:
         yield from ((path, tag) for tag in index.members(path, scope)[:MAX_MEMBERS])
-    for path in bound.files:
+    for path in sorted(bound.files):
         yield from top_level(path, MAX_FILE)
     for name in used[FIRST_USED:]:
         yield from kin(name, MAX_TYPE_OWNERS)
@@ -271,8 +270,7 @@ def _nearness(path: str, other: str) -> float:
 
 
 def _shares_package(document: Document, path: str) -> bool:
-    language: Language | None = document.language
-    return folder_of(path) == folder_of(document.path) or (language is not None and language.family in PACKAGE_FAMILIES)
+    return folder_of(path) == folder_of(document.path) or family_of(path) in PACKAGE_FAMILIES
 
 
 def _described(scene: _Scene, family: Mapping[tuple[str, str], float], places: Sequence[Place]) -> Floats:

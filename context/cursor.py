@@ -67,7 +67,7 @@ def look(document: Document, outline: Outline, offset: int) -> Cursor:
     return Cursor(
         near=near,
         near_sum=near_sum,
-        counts=Counter(_word(document).findall(_far(document, here))),
+        counts=Counter(word_of(document).findall(_far(document, here))),
         subwords=_subwords(near),
         terms=_terms(document, here, enclosing),
         declared=_declared(document, here, outline.definitions),
@@ -75,14 +75,15 @@ def look(document: Document, outline: Outline, offset: int) -> Cursor:
         receiver=receiver[1] if receiver else "",
         callee=_callee(document.text[max(offset - MAX_LINE, 0) : offset]),
         supers=frozenset(
-            name for tag in enclosing if tag.kind in SCOPE_KINDS for name in _word(document).findall(tag.signature)
+            name for tag in enclosing if tag.kind in SCOPE_KINDS for name in word_of(document).findall(tag.signature)
         ),
         is_raising=RAISING.search(before) is not None,
         is_classing=CLASSING.search(before) is not None,
     )
 
 
-def _word(document: Document) -> re.Pattern[str]:
+def word_of(document: Document) -> re.Pattern[str]:
+    """What an identifier is in the document's language."""
     return word_pattern(document.language.letters if document.language is not None else "")
 
 
@@ -107,7 +108,7 @@ def _lines(document: Document, here: int, before: int, after: int) -> range:
 def _near(document: Document, here: int, enclosing: Sequence[Tag]) -> tuple[dict[str, float], dict[str, float]]:
     near: dict[str, float] = {}
     near_sum: dict[str, float] = {}
-    word = _word(document)
+    word = word_of(document)
 
     def feed(line: str, worth: float) -> None:
         for name in word.findall(line[:MAX_LINE]):

@@ -5,7 +5,7 @@ process and kept on disk. The text itself is not kept; its digest says whether t
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from .document import Document
+from .document import Document, encode
 from .tags import FileTags, extract
 
 DIGEST_BYTES = 16
@@ -21,7 +21,7 @@ class FileEntry:
 
 def analyse(document: Document, tags: FileTags | None = None) -> FileEntry:
     """What a document says, parsed or not; `tags`, where they are known already, are taken as they are."""
-    encoded = document.text.encode("utf-8", "surrogatepass")
+    encoded = encode(document.text)
     return FileEntry(
         tags if tags is not None else extract(document), document.line_count, digest(encoded), len(encoded)
     )
@@ -34,4 +34,4 @@ def digest(encoded: bytes) -> bytes:
 
 def digest_of(text: str) -> bytes:
     """A text's identity."""
-    return digest(text.encode("utf-8", "surrogatepass"))
+    return digest(encode(text))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from .document import Document
 from .entry import FileEntry, analyse
 from .folders import Folders
-from .languages import language_of
+from .languages import family_of
 from .lexical import Lexical
 from .resolve import resolve
 from .symbols import FileTags, Import, Tag
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 Place = tuple[str, Tag]  # a file, and what it defines
 
 MAX_USE_OWNERS = 3  # a name that more files define says little about which of them is meant
-
-
 MAX_FOLDER = 40  # files of a folder that are asked what they use
 
 
@@ -35,13 +33,9 @@ MAX_FOLDER = 40  # files of a folder that are asked what they use
 class FolderUses:
     """What the files of one language in a folder use of other files."""
 
-    paths: frozenset[str]
+    paths: tuple[str, ...]  # by name
     using: Mapping[str, int]  # name -> files that mention it ...
     importing: Mapping[str, int]  # ... and files that import it
-
-    @property
-    def files(self) -> int:
-        return len(self.paths)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +146,7 @@ class Index:
         self._scopes.pop(path, None)
         self.kept_bindings.clear()
         self._uses.pop(path, None)
-        self._folder_uses.pop((folder_of(path), _family(path)), None)
+        self._folder_uses.pop((folder_of(path), family_of(path)), None)
         self.lexical.touch(path)
 
     def defining(self, name: str) -> Sequence[Place]:
@@ -201,20 +195,16 @@ class Index:
 
     def folder_uses(self, path: str) -> FolderUses:
         """What the files around a file, and it, use of others; of many the first in order."""
-        key = folder_of(path), _family(path)
+        key = folder_of(path), family_of(path)
         found = self._folder_uses.get(key)
         if found is None:
-            kin = (other for other in self._folders.files(key[0]) if _family(other) == key[1])
-            paths = frozenset(islice(kin, MAX_FOLDER))
+            kin = (other for other in self._folders.files(key[0]) if family_of(other) == key[1])
+            paths = tuple(islice(kin, MAX_FOLDER))
             uses = [self.uses(other) for other in paths]
             using = Counter(chain.from_iterable(uses))
             importing = Counter(name for each in uses for name, is_imported in each.items() if is_imported)
             found = self._folder_uses[key] = FolderUses(paths, using, importing)
         return found
-
-    def siblings(self, path: str) -> Sequence[str]:
-        """The other files of a file's folder, by name."""
-        return [other for other in self._folders.files(folder_of(path)) if other != path]
 
     def resolve_import(self, path: str, found: Import) -> Sequence[str]:
         """Indexed files that an import in `path` means, the most specific first."""
@@ -267,11 +257,6 @@ def _subtract(counts: Counter[str], names: Iterable[str]) -> None:
         counts[name] -= 1
         if not counts[name]:
             del counts[name]
-
-
-def _family(path: str) -> str:
-    language = language_of(path)
-    return language.family if language is not None else ""
 
 
 def _defined(entry: FileEntry) -> frozenset[str]:

@@ -14,7 +14,7 @@ import tree_sitter
 from .tables import CORE, SCOPE_KINDS, Language
 from .tables_extra import EXTRA
 
-__all__ = ["EXTRA_LANGUAGES", "LANGUAGES", "SCOPE_KINDS", "Language", "grammar", "language_of"]
+__all__ = ["EXTRA_LANGUAGES", "LANGUAGES", "SCOPE_KINDS", "Language", "family_of", "grammar", "language_of"]
 
 LANGUAGES = CORE  # whose grammars come with every installation
 EXTRA_LANGUAGES = EXTRA  # whose grammars come with `sc2lsp[languages]`
@@ -26,6 +26,12 @@ def language_of(path: str) -> Language | None:
     """The language a file name stands for, or None where we know none."""
     _, dot, suffix = path.rpartition(".")
     return _BY_SUFFIX.get(f".{suffix}".lower()) if dot else None
+
+
+def family_of(path: str) -> str:
+    """The family of the language a file name stands for, "" where we know none."""
+    language = language_of(path)
+    return language.family if language is not None else ""
 
 
 @cache

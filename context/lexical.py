@@ -21,9 +21,8 @@ MAX_CODE_POINTS = 100_000_000  # of all files; what comes after is not searched
 WRITER_BYTES = 15_000_000  # the least that the engine takes
 SUBWORD = r"[A-Z]+[a-z]*|[a-z]+|[0-9]+"
 _SUBWORD = re.compile(SUBWORD)
-_PART = re.compile(
-    r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+"
-)  # the engine knows no look-ahead, so an acronym stays with its word
+# The engine knows no look-ahead, so there an acronym stays with the word behind it.
+_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 TextOf = Callable[[str], str | None]  # of a file, by its path; None where there is nothing to search
 
@@ -109,7 +108,7 @@ class Lexical:
 
 
 def chunks(text: str) -> Iterator[tuple[int, str]]:
-    """First line and text of each run of lines with a word in it, without blank lines at its ends."""
+    """First line and text of each run of lines with a word in it."""
     lines = LineStarts.of(text)
     for first in range(0, len(lines), CHUNK_LINES):
         stop = first + CHUNK_LINES

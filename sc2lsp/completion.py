@@ -82,13 +82,13 @@ def find_snippets(target: Target) -> list[Snippet]:
         target.recent,
         lambda: not is_patient and perf_counter() > deadline,
     )
-    if found is None:
-        assert last is not None  # or it would have been waited for
-        found = last.snippets
-        folder.rankings[document.path] = Ranking(found, is_old=True)
+    if found is not None:
+        ranking = Ranking(found, is_old=False)
     else:
-        folder.rankings[document.path] = Ranking(found, is_old=False)
-    return found
+        assert last is not None  # or it would have been waited for
+        ranking = Ranking(last.snippets, is_old=True)
+    folder.rankings[document.path] = ranking
+    return ranking.snippets
 
 
 def build_prompt(

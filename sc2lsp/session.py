@@ -20,6 +20,8 @@ from sc2lsp.context.retrieve import Snippet
 from sc2lsp.context.scan import FOREGROUND, Manners, Pass, Step
 from sc2lsp.context.workspace import Reader, denied, governs, in_private_folder, is_candidate
 
+MAX_RECENT = 8  # files
+
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
@@ -82,9 +84,6 @@ class Target:
 def index_cache(config: Config) -> Cache | None:
     """Where indexes are kept between two starts, if anywhere."""
     return Cache(user_cache_path("sc2lsp") / "index", config.cache_mb) if config.cache_mb else None
-
-
-MAX_RECENT = 8  # files
 
 
 class Session:
