@@ -3,9 +3,14 @@
 Knows nothing of layers, caches or requests: tensors in, tensors out.
 """
 
+from collections.abc import Sequence
+from itertools import groupby
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from .blocked import blocked_attention
 
 
 def rotary_table(positions: Tensor, head_dim: int, theta: float, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -50,3 +55,32 @@ def attention(query: Tensor, key: Tensor, value: Tensor, window: int | None) -> 
         return F.scaled_dot_product_attention(query, key, value, enable_gqa=grouped)
     mask = window_mask(queries, keys, window, query.device)
     return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, enable_gqa=grouped)
+
+
+def document_attention(
+    query: Tensor, key: Tensor, value: Tensor, window: int | None, documents: Sequence[int]
+) -> Tensor:
+    """`attention` inside each of the documents that rows are made of: none sees another.
+
+    query: [batch, heads, tokens, head_dim]; key, value: [batch, kv_heads, tokens, head_dim]. `documents`: their lengths
+    one behind another through all rows; none crosses the end of a row. Returns query's shape.
+    """
+    if len(documents) == query.shape[0]:
+        return _whole(query, key, value, window)
+    flat = [x.transpose(0, 1).flatten(1, 2) for x in (query, key, value)]  # [heads, batch * tokens, head_dim]
+    mixed: list[Tensor] = []
+    start = 0
+    for length, run in groupby(documents):
+        end = start + length * len(list(run))
+        parts = [x[:, start:end].view(x.shape[0], -1, length, x.shape[2]).transpose(0, 1) for x in flat]
+        mixed.append(_whole(parts[0], parts[1], parts[2], window).transpose(0, 1).flatten(1, 2))
+        start = end
+    return torch.cat(mixed, dim=1).view(query.transpose(0, 1).shape).transpose(0, 1)
+
+
+def _whole(query: Tensor, key: Tensor, value: Tensor, window: int | None) -> Tensor:
+    """Attention of whole sequences, on the fastest way there is for them."""
+    unseen = window is not None and key.shape[2] > window
+    if value.requires_grad and value.dtype is torch.bfloat16 and value.device.type == "cpu" and not unseen:
+        return blocked_attention(query, key, value)
+    return attention(query, key, value, window)

@@ -10,7 +10,7 @@ from typing import cast
 import torch.nn.functional as F
 from torch import Tensor, arange, nn
 
-from sc2lsp.kernels.reference import attention, rotary_table, rotate
+from sc2lsp.kernels.reference import attention, document_attention, rotary_table, rotate
 
 from .config import ModelConfig
 from .kv_cache import KVCache
@@ -34,12 +34,22 @@ class Attention(nn.Module):
         self.v_proj = nn.Linear(width, kv_width, bias=config.bias)
         self.o_proj = nn.Linear(width, width, bias=config.bias)
 
-    def forward(self, x: Tensor, rope: tuple[Tensor, Tensor], cache: KVCache | None, layer: int) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        rope: tuple[Tensor, Tensor],
+        cache: KVCache | None,
+        layer: int,
+        documents: Sequence[int] | None = None,
+    ) -> Tensor:
         query, key, value = (self._heads(linear(p, x)) for p in (self.q_proj, self.k_proj, self.v_proj))
         query, key = rotate(query, *rope), rotate(key, *rope)
         if cache is not None:
             key, value = cache.write(layer, key, value)
-        mixed = attention(query, key, value, self.config.window)
+        if documents is None:
+            mixed = attention(query, key, value, self.config.window)
+        else:
+            mixed = document_attention(query, key, value, self.config.window, documents)
         return linear(self.o_proj, mixed.transpose(1, 2).flatten(2))
 
     def _heads(self, x: Tensor) -> Tensor:
@@ -66,8 +76,15 @@ class Block(nn.Module):
         self.input_layernorm = nn.LayerNorm(config.hidden_size, eps=config.norm_eps)
         self.post_attention_layernorm = nn.LayerNorm(config.hidden_size, eps=config.norm_eps)
 
-    def forward(self, x: Tensor, rope: tuple[Tensor, Tensor], cache: KVCache | None, layer: int) -> Tensor:
-        x = x + self.self_attn.forward(layer_norm(self.input_layernorm, x), rope, cache, layer)
+    def forward(
+        self,
+        x: Tensor,
+        rope: tuple[Tensor, Tensor],
+        cache: KVCache | None,
+        layer: int,
+        documents: Sequence[int] | None = None,
+    ) -> Tensor:
+        x = x + self.self_attn.forward(layer_norm(self.input_layernorm, x), rope, cache, layer, documents)
         return x + self.mlp.forward(layer_norm(self.post_attention_layernorm, x))
 
 
@@ -90,18 +107,19 @@ class StarCoder2(nn.Module):
         if config.tied_head:
             self.lm_head.weight = self.model.embed_tokens.weight
 
-    def hidden(self, tokens: Tensor, cache: KVCache | None = None) -> Tensor:
+    def hidden(self, tokens: Tensor, cache: KVCache | None = None, documents: Sequence[int] | None = None) -> Tensor:
         """[batch, new] token ids -> [batch, new, hidden_size], after the final norm.
 
         With a cache (batch 1) the tokens continue it: positions start at its length, and their keys and values are
-        written behind it; the caller commits them.
+        written behind it; the caller commits them. With `documents` (no cache) the rows are made of documents of these
+        lengths, one behind another through all rows, and no token sees another document's.
         """
         start = 0 if cache is None else len(cache.tokens)
         x = F.embedding(tokens, self.model.embed_tokens.weight)
         positions = arange(start, start + tokens.shape[1], device=tokens.device)
         rope = rotary_table(positions, self.config.head_dim, self.config.rope_theta, x.dtype)
         for layer, block in enumerate(cast(Sequence[Block], self.model.layers)):
-            x = block.forward(x, rope, cache, layer)
+            x = block.forward(x, rope, cache, layer, documents)
         return layer_norm(self.model.norm, x)
 
     def forward(self, tokens: Tensor, cache: KVCache | None = None) -> Tensor:

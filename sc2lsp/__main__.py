@@ -230,15 +230,38 @@ def doctor(as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
+_cache = click.option(
+    "--cache", type=_PATH, default=Path("train/sources"), show_default=True, help="Folder for downloaded packages."
+)
+
+
 @main.command()
 @click.argument("recipe", type=_PATH)
-@click.option("--out", type=_PATH, required=True, help="Folder for the checkpoint.")
-@click.option("--cache", type=_PATH, default=Path("train/sources"), show_default=True, help="Folder for the sources.")
-def train(recipe: Path, out: Path, cache: Path) -> None:
-    """Train a small model as RECIPE says."""
+@click.option("--out", type=_PATH, required=True, help="Folder for the shards and the manifest.")
+@_cache
+def corpus(recipe: Path, out: Path, cache: Path) -> None:
+    """Training text from the packages and folders that RECIPE names."""
+    from rich.console import Console
+
+    from sc2lsp.extras import require
+
+    require("train")
+    from sc2lsp.corpus.recipe import read_recipe
+    from sc2lsp.train import corpus as run
+
+    run(read_recipe(recipe), out, cache, Console(stderr=True))
+
+
+@main.command()
+@click.argument("recipe", type=_PATH)
+@click.option("--plan", default="cpu", show_default=True, help="Which of the recipe's plans.")
+@click.option("--out", type=_PATH, required=True, help="Folder for the corpus and the checkpoint.")
+@_cache
+def train(recipe: Path, plan: str, out: Path, cache: Path) -> None:
+    """Train a small model as RECIPE says: corpus, prompts of the context engine, weights, data sheet."""
     from sc2lsp.train import train as run
 
-    run(recipe, out, cache)
+    run(recipe, plan, out, cache)
 
 
 def _config(model: str | None) -> "Config":

@@ -1,4 +1,4 @@
-"""A recipe's shape and files -> a checkpoint folder in the published layout: config, weights, tokenizer."""
+"""A plan and files -> a checkpoint folder in the published layout: tokenizer first, then weights and config."""
 
 import json
 import random
@@ -10,53 +10,54 @@ from safetensors.torch import save_file
 
 from ..config import parse_config
 from ..tokenizer import END_OF_TEXT, FIM_PAD, Tokenizer
+from . import held_out as held
+from .batches import Batches
 from .bpe import train_tokenizer
-from .examples import ExampleParams, ExampleSource
-from .loop import TrainingParams, train
-from .plan import Plan, SourceFile
+from .examples import ExampleSource
+from .loop import Course, train
+from .plan import Example, Plan, Progress, SourceFile
 
 _TOKENIZER_FILES = 2500  # enough text for the merges of a small vocabulary
+
+
+def prepare_tokenizer(plan: Plan, files: Sequence[SourceFile], folder: Path) -> Tokenizer:
+    """The folder's tokenizer, trained first where there is none."""
+    path = folder / "tokenizer.json"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        chosen = random.Random(plan.seed).sample(range(len(files)), min(_TOKENIZER_FILES, len(files)))
+        path.write_bytes(train_tokenizer((files[i].text for i in sorted(chosen)), plan.vocab_size))
+    return Tokenizer(path.read_bytes())
 
 
 def build(
     plan: Plan,
     files: Sequence[SourceFile],
+    prompts: Sequence[Example],
     folder: Path,
-    report: Callable[[int, float], None],
-    checkpoint_every: int = 50,
+    report: Callable[[Progress], None],
+    held_out: Sequence[SourceFile] = (),
+    checkpoint_every: int = 200,
 ) -> None:
-    """Train a tokenizer and a model on `files` into `folder`, where a second call goes on from the last checkpoint.
+    """Train a model on `files`, and at last on `prompts`, into `folder`, where a second call goes on.
 
-    `report(step, loss)` after every optimisation step.
+    `prompts` are in the tokenizer's ids, none longer than the plan's context. `report` is called after every step.
+    Runs on the GPU where there is one.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = _tokenizer(plan, files, folder / "tokenizer.json")
-    raw = plan.config() | {
-        "bos_token_id": tokenizer.control[END_OF_TEXT],
-        "eos_token_id": tokenizer.control[END_OF_TEXT],
-    }
-    source = ExampleSource(files, tokenizer, ExampleParams(plan.context_length))
-    params = TrainingParams(
-        tokens=plan.tokens,
-        length=plan.context_length,
-        batch=plan.batch,
-        lr=plan.lr,
-        seed=plan.seed,
+    tokenizer = prepare_tokenizer(plan, files, folder)
+    end = tokenizer.control[END_OF_TEXT]
+    raw = plan.config() | {"bos_token_id": end, "eos_token_id": end}
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    samples = held.sample(held_out, tokenizer, plan.length(0), plan.seed)
+    course = Course(
+        folder,
+        device,
+        report,
+        held_out=lambda model: held.bits_per_byte(model, samples, device, torch.bfloat16) if samples else None,
         checkpoint_every=checkpoint_every,
     )
-    model = train(parse_config(raw), source, tokenizer.control[FIM_PAD], params, folder, report)
-    weights = {name: p.detach().to(torch.float16).contiguous() for name, p in model.named_parameters()}
+    batches = Batches(plan, ExampleSource(files, tokenizer), prompts, tokenizer.control[FIM_PAD])
+    model = train(parse_config(raw), plan, batches, course)
+    weights = {name: p.detach().to("cpu", torch.float16).contiguous() for name, p in model.named_parameters()}
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     (folder / "config.json").write_text(json.dumps(raw, indent=2) + "\n", "utf-8")
-
-
-def training_steps(plan: Plan) -> int:
-    return TrainingParams(plan.tokens, plan.context_length, plan.batch).steps
-
-
-def _tokenizer(plan: Plan, files: Sequence[SourceFile], path: Path) -> Tokenizer:
-    """The folder's tokenizer, trained first where there is none."""
-    if not path.exists():
-        chosen = random.Random(plan.seed).sample(range(len(files)), min(_TOKENIZER_FILES, len(files)))
-        path.write_bytes(train_tokenizer((files[i].text for i in sorted(chosen)), plan.vocab_size))
-    return Tokenizer(path.read_bytes())

@@ -1,188 +1,149 @@
-"""The optimisation: rows in, a trained model out, resumable at any checkpoint.
+"""The optimisation: batches in, a trained model out, resumable at any checkpoint.
 
-Deterministic on one machine's CPU for one seed: step i draws its rows from generators seeded by (seed, i, row).
+Matrices inside the blocks are trained by Muon (arXiv 2502.16982, at AdamW's update size), the rest by AdamW; the rate
+warms up, stays, and falls. Products in bfloat16, weights and their state in float32. Deterministic on one machine's
+CPU for one seed.
 """
 
-import csv
-import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 
 import torch
-import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import nn
 
 from ..config import ModelConfig
 from ..model import StarCoder2
-from .examples import ExampleSource
+from . import checkpoint, curve
+from .batches import Batch, Batches, drawn_ahead
+from .loss import cross_entropy
+from .plan import Plan, Progress
 
-_IGNORED = -100  # cross entropy skips this target
-_CHECKPOINT = "checkpoint/state.safetensors"  # not beside the weights that are loaded
+_WARMUP, _DECAY, _LEAST = 0.02, 0.4, 0.02  # of the steps, of the steps, of the peak
+_WEIGHT_DECAY = 0.1
+_CLIP = 1.0
+_DRAWING_THREADS = {"cpu": 1, "cuda": 6}
 
-_CURVE = "loss.csv"
+Optimizers = Sequence[torch.optim.Optimizer]
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingParams:
-    """`tokens` in all; `batch` rows a step; `lr` is the peak of a warm-up, constant, linear-decay schedule."""
+class Course:
+    """Where a training keeps its files and runs, and whom it tells how it stands.
 
-    tokens: int
-    length: int
-    batch: int
-    lr: float = 3e-3
-    warmup: float = 0.03
-    decay: float = 0.4
-    weight_decay: float = 0.1
-    clip: float = 1.0
-    seed: int = 0
-    checkpoint_every: int = 100
-
-    @property
-    def steps(self) -> int:
-        return max(1, self.tokens // (self.length * self.batch))
-
-    def learning_rate(self, step: int) -> float:
-        progress = step / self.steps
-        rising = (step + 1) / max(1.0, self.warmup * self.steps)
-        falling = max(0.02, (1 - progress) / self.decay)
-        return self.lr * min(1.0, rising, falling)
-
-
-def train(
-    config: ModelConfig,
-    source: ExampleSource,
-    pad: int,
-    params: TrainingParams,
-    folder: Path,
-    report: Callable[[int, float], None],
-) -> StarCoder2:
-    """Train from scratch, or on from the checkpoint in `folder`; the finished model.
-
-    `pad` is the id that fills short rows. `report(step, loss)` is called after every step, loss in nats a token.
-    Interrupting loses at most `checkpoint_every` steps; the learning curve is `folder/loss.csv`.
+    `held_out` gives bits a byte, or None; it is asked at every checkpoint and at the end.
     """
-    torch.manual_seed(params.seed)
-    model = StarCoder2(config).train()
+
+    folder: Path
+    device: torch.device
+    report: Callable[[Progress], None]
+    held_out: Callable[[StarCoder2], float | None]
+    checkpoint_every: int
+    dtype: torch.dtype = torch.bfloat16
+
+
+def schedule(plan: Plan, step: int) -> float:
+    """The share of the peak rate at a step: warm-up, constant, linear to a fiftieth."""
+    rising = (step + 1) / max(1.0, _WARMUP * plan.steps)
+    return min(1.0, rising, max(_LEAST, (1 - step / plan.steps) / _DECAY))
+
+
+def first_falling_step(plan: Plan) -> int:
+    return plan.steps - int(_DECAY * plan.steps)
+
+
+def train(config: ModelConfig, plan: Plan, batches: Batches, course: Course) -> StarCoder2:
+    """Train from scratch, or on from the checkpoint in the course's folder; the finished model.
+
+    Interrupting loses at most `checkpoint_every` steps.
+    """
+    torch.manual_seed(plan.seed)
+    model = StarCoder2(config)
     _initialise(model)
-    optimizers = _optimizers(model, params)
-    start = _resume(folder, model, optimizers)
-    for step in range(start, params.steps):
-        tokens = _batch(source, pad, params, step)
-        loss = _step(model, optimizers, tokens, pad, params, params.learning_rate(step))
-        _append_loss(folder, step + 1, (step + 1) * tokens.numel(), loss)
-        report(step + 1, loss)
-        if (step + 1) % params.checkpoint_every == 0:
-            _save(folder, model, optimizers, step + 1)
+    model.to(course.device).train()
+    optimizers = _optimizers(model, plan)
+    start = checkpoint.resume(course.folder, model, optimizers)
+    curve.trim(course.folder, start)
+    threads = _DRAWING_THREADS.get(course.device.type, 1)
+    before = perf_counter()
+    for step, batch in enumerate(drawn_ahead(batches.draw, range(start, plan.steps), threads), start):
+        if step == first_falling_step(plan):
+            checkpoint.save(course.folder, checkpoint.STABLE, model, optimizers, step)
+        rate = schedule(plan, step)
+        loss = _step(model, optimizers, batch, rate, course)
+        now = perf_counter()
+        progress = Progress(
+            step + 1, plan.steps, (step + 1) * plan.step_tokens, loss, plan.step_tokens / (now - before)
+        )
+        before = now
+        _record(plan, course, model, optimizers, progress, rate * plan.lr)
     return model.eval()
 
 
-def mean_loss(model: StarCoder2, tokens: Tensor, pad: int) -> Tensor:
-    """Mean next-token cross entropy of [batch, length] rows, padding left out, nats a token."""
-    targets = tokens[:, 1:].masked_fill(tokens[:, 1:] == pad, _IGNORED)
-    logits = model.forward(tokens[:, :-1])
-    return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=_IGNORED)
-
-
-def _batch(source: ExampleSource, pad: int, params: TrainingParams, step: int) -> Tensor:
-    """[batch, length] token ids of one step, short rows padded at their end."""
-    rows = [source.draw(random.Random(f"{params.seed}/{step}/{row}")) for row in range(params.batch)]
-    padded = torch.full((params.batch, params.length), pad)
-    for i, row in enumerate(rows):
-        padded[i, : len(row)] = torch.tensor(row)
-    return padded
-
-
-def _step(
-    model: StarCoder2,
-    optimizers: list[torch.optim.Optimizer],
-    tokens: Tensor,
-    pad: int,
-    params: TrainingParams,
-    learning_rate: float,
-) -> float:
-    loss = mean_loss(model, tokens, pad)
-    torch.autograd.backward(loss)
-    nn.utils.clip_grad_norm_(model.parameters(), params.clip)
+def _step(model: StarCoder2, optimizers: Optimizers, batch: Batch, rate: float, course: Course) -> float:
+    """One step of all optimizers at `rate` of their peak; the mean loss in nats a token, every token weighing 1."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate
+            group["lr"] = rate * group["peak"]
+    weighted, mean = losses(model, batch, course.device, course.dtype)
+    torch.autograd.backward(weighted)
+    nn.utils.clip_grad_norm_(model.parameters(), _CLIP)
+    for optimizer in optimizers:
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-    return loss.item()
+    return mean.item()
+
+
+def losses(
+    model: StarCoder2, batch: Batch, device: torch.device, dtype: torch.dtype
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The weighted mean loss to be minimised, and the plain one, in nats a token."""
+    tokens, targets, weights = (x.to(device, non_blocking=True) for x in (batch.tokens, batch.targets, batch.weights))
+    with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+        hidden = model.hidden(tokens, documents=batch.documents)
+    weights = weights.flatten()
+    weighted, each = cross_entropy(hidden.flatten(0, 1), model.lm_head.weight, targets.flatten(), weights, dtype)
+    counted = weights > 0
+    return weighted, (each * counted).sum() / counted.sum()
+
+
+def _record(
+    plan: Plan, course: Course, model: StarCoder2, optimizers: Optimizers, progress: Progress, learning_rate: float
+) -> None:
+    """The step in the curve; at its turn a checkpoint, the held-out loss and the picture. The report comes last."""
+    step = progress.step
+    due = step % course.checkpoint_every == 0 or step == plan.steps
+    held_out = course.held_out(model) if due else None
+    phase = 2 if step > plan.first_prompt_step else 1
+    speed = progress.tokens_per_second
+    curve.append(
+        course.folder, curve.Point(step, progress.tokens, phase, progress.loss, learning_rate, speed, held_out)
+    )
+    if due:
+        checkpoint.save(course.folder, checkpoint.STATE, model, optimizers, step)
+        curve.draw(course.folder)
+    course.report(progress)
 
 
 def _initialise(model: StarCoder2) -> None:
-    """Normal(0, 0.02), the two projections into the residual stream scaled down by depth (GPT-2), biases zero."""
-    depth_scale = (2 * model.config.num_layers) ** -0.5
+    """Normal(0, 0.02); the two projections into the residual stream and all biases zero: a block begins as identity."""
     for name, parameter in model.named_parameters():
-        if name.endswith(".bias"):
+        if name.endswith((".bias", "o_proj.weight", "c_proj.weight")):
             nn.init.zeros_(parameter)
         elif parameter.dim() == 2:
-            into_residual = name.endswith(("o_proj.weight", "c_proj.weight"))
-            nn.init.normal_(parameter, std=0.02 * (depth_scale if into_residual else 1.0))
+            nn.init.normal_(parameter, std=0.02)
 
 
-def _optimizers(model: StarCoder2, params: TrainingParams) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices inside the blocks (arXiv 2502.16982, at AdamW's update size), AdamW for the rest."""
-    matrices = [p for name, p in model.named_parameters() if p.dim() == 2 and "layers" in name]
-    others = [p for name, p in model.named_parameters() if not (p.dim() == 2 and "layers" in name)]
-    return [
-        torch.optim.Muon(matrices, lr=params.lr, weight_decay=params.weight_decay, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(others, lr=params.lr, betas=(0.9, 0.95), weight_decay=0.0),
+def _optimizers(model: StarCoder2, plan: Plan) -> list[torch.optim.Optimizer]:
+    named = list(model.named_parameters())
+    matrices = [p for name, p in named if p.dim() == 2 and "layers" in name]
+    others = [p for name, p in named if not (p.dim() == 2 and "layers" in name)]
+    optimizers: list[torch.optim.Optimizer] = [
+        torch.optim.Muon(matrices, lr=plan.lr, weight_decay=_WEIGHT_DECAY, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(others, lr=plan.vector_lr, betas=(0.9, 0.95), weight_decay=0.0),
     ]
-
-
-def _save(folder: Path, model: StarCoder2, optimizers: list[torch.optim.Optimizer], step: int) -> None:
-    """Weights, optimizer state and step in one safetensors file, replaced in one move."""
-    tensors = {f"model/{name}": parameter.detach() for name, parameter in model.named_parameters()}
-    tensors |= dict(_optimizer_tensors(optimizers))
-    tensors["step"] = torch.tensor(step)
-    path = folder / _CHECKPOINT
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, path.with_suffix(".new"))
-    path.with_suffix(".new").replace(path)
-
-
-def _optimizer_tensors(optimizers: list[torch.optim.Optimizer]) -> Iterator[tuple[str, Tensor]]:
-    for i, optimizer in enumerate(optimizers):
-        for j, parameter in enumerate(optimizer.param_groups[0]["params"]):
-            for key, value in optimizer.state[parameter].items():
-                yield f"optimizer/{i}/{j}/{key}", value
-
-
-def _resume(folder: Path, model: StarCoder2, optimizers: list[torch.optim.Optimizer]) -> int:
-    """Load the checkpoint of `folder` into model and optimizers; the number of steps done, 0 where there is none."""
-    path = folder / _CHECKPOINT
-    if not path.exists():
-        return 0
-    tensors = load_file(path)
-    step = int(tensors.pop("step"))
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            parameter.copy_(tensors.pop(f"model/{name}"))
-    for key, value in tensors.items():
-        _, i, j, name = key.split("/")
-        optimizer = optimizers[int(i)]
-        optimizer.state[optimizer.param_groups[0]["params"][int(j)]][name] = value
-    _trim_curve(folder, step)
-    return step
-
-
-def _append_loss(folder: Path, step: int, tokens: int, loss: float) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / _CURVE
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.writer(file)
-        if new:
-            writer.writerow(["step", "tokens", "loss"])
-        writer.writerow([step, tokens, f"{loss:.4f}"])
-
-
-def _trim_curve(folder: Path, step: int) -> None:
-    """Drop the curve's rows past the checkpoint: those steps are run again."""
-    path = folder / _CURVE
-    if path.exists():
-        path.write_text("".join(path.read_text().splitlines(keepends=True)[: step + 1]))
+    for optimizer, peak in zip(optimizers, (plan.lr, plan.vector_lr), strict=True):
+        for group in optimizer.param_groups:
+            group["peak"] = peak
+    return optimizers

@@ -16,8 +16,34 @@ class SourceFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Example:
+    """Token ids of one document, `<|endoftext|>` last; those from index `middle` on fill a hole: none in plain text."""
+
+    ids: tuple[int, ...]
+    middle: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a training stands after a step: tokens so far, mean loss of the step in nats a token."""
+
+    step: int
+    steps: int
+    tokens: int
+    loss: float
+    tokens_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """The shape of the model and the length of its training; `tokens` in all, `batch` rows a step."""
+    """The shape of the model and the course of its training.
+
+    `tokens` in all; a step takes `batch` rows of `row_length` tokens (0: of `context_length`). The last `prompt_share`
+    of the steps are the second phase: as many tokens a step, in rows of `context_length`, `prompt_mix` of which hold
+    the prompts that were handed in; what fills a hole weighs `middle_weight` there, every other token 1.
+    `lr` is the peak for matrices, `vector_lr` for embeddings, norms and biases.
+    Of files in `languages`, which is the caller's to see to.
+    """
 
     vocab_size: int
     hidden_size: int
@@ -29,6 +55,37 @@ class Plan:
     batch: int
     lr: float
     seed: int = 0
+    languages: tuple[str, ...] = ("python",)
+    vector_lr: float = 6e-3
+    row_length: int = 0
+    prompt_share: float = 0.0
+    prompt_mix: float = 0.75
+    middle_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.step_tokens % self.context_length:
+            raise ValueError("batch * row_length must be a multiple of context_length: both phases take equal steps")
+
+    @property
+    def step_tokens(self) -> int:
+        return self.batch * (self.row_length or self.context_length)
+
+    @property
+    def prompts(self) -> int:
+        """How many prompts the second phase sees."""
+        return round((self.steps - self.first_prompt_step) * self.step_tokens * self.prompt_mix / self.context_length)
+
+    @property
+    def steps(self) -> int:
+        return max(1, self.tokens // self.step_tokens)
+
+    @property
+    def first_prompt_step(self) -> int:
+        return self.steps - round(self.steps * self.prompt_share)
+
+    def length(self, step: int) -> int:
+        """Tokens in a row of this step."""
+        return self.context_length if step >= self.first_prompt_step else self.row_length or self.context_length
 
     def config(self) -> dict[str, Any]:
         """`config.json` in the published checkpoints' own keys."""

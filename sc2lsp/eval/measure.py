@@ -1,0 +1,174 @@
+"""One case and one model -> rows: prompts as completion builds them, an answer to each, and its scores.
+
+What is asked of the model goes through `Respondent`, which the runtime's scorer is; no torch here.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import Protocol
+
+from sc2lsp.backend import Model
+from sc2lsp.completion import build_prompt
+from sc2lsp.context.prompt import MIN_BUDGET, Order, Prompt
+from sc2lsp.display import show, stops
+from sc2lsp.eval.cases import Case, Opened, View
+from sc2lsp.eval.holes import Kind
+from sc2lsp.eval.metrics import edit_similarity, exact_line, exact_lines, identifier_f1
+from sc2lsp.eval.records import Context, Key, Row, Timing
+from sc2lsp.headless import InputError
+from sc2lsp.runtime.api import SamplingParams, Usage
+
+# An editor's suggestion ends after `max_tokens` of the configuration; a block is given the room to be right.
+ROOM: dict[Kind, int] = {"line": 64, "tail": 64, "block": 192}
+
+
+class _Answer(Protocol):
+    @property
+    def token_ids(self) -> tuple[int, ...]: ...
+    @property
+    def usage(self) -> Usage: ...
+
+
+class _Likelihood(Protocol):
+    @property
+    def nats(self) -> float: ...
+    @property
+    def end_nats(self) -> float: ...
+
+
+class Respondent(Protocol):
+    """What `runtime.evaluate.Scorer` offers."""
+
+    def answer(self, document: str, prompt: tuple[int, ...], sampling: SamplingParams) -> _Answer: ...
+    def likelihood(self, document: str, prompt: tuple[int, ...], middle: tuple[int, ...]) -> _Likelihood: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A model under evaluation: who answers, what prompts are built with, and which weights these are."""
+
+    respondent: Respondent
+    model: Model
+    weights: str
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One way to build the prompt."""
+
+    context: Context
+    order: Order
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A prompt in its variant, with what it took to build it."""
+
+    prompt: Prompt
+    context_ms: float
+    prompt_ms: float
+
+
+def key_of(subject: Subject, case: Case, variant: Variant) -> Key:
+    """The key that the row will have."""
+    hole = case.hole
+    names = subject.model.name, subject.weights
+    return *names, variant.context, variant.order, hole.path, hole.start, hole.end, hole.kind
+
+
+def measure(
+    subject: Subject, case: Case, opened: Opened, variants: Sequence[Variant], budget: int, is_timed_warm: bool
+) -> Iterator[Row]:
+    """A row for each variant. Cold is a document the model never saw; warm, where asked for, a keystroke later."""
+    limit = min(budget, subject.model.context_length - ROOM[case.hole.kind])
+    if limit < MIN_BUDGET:
+        raise InputError(f"{subject.model.name}: a context of {subject.model.context_length} tokens is too short")
+    typed = opened.after_typing() if is_timed_warm else None
+    for variant in variants:
+        yield _row(subject, case, opened.at_hole, typed, variant, limit)
+
+
+def _row(subject: Subject, case: Case, view: View, typed: View | None, variant: Variant, limit: int) -> Row:
+    document = f"{case.hole} {variant}"
+    asked = _ask(subject.model, view, variant, limit, None)
+    text, cold = _generate(subject, document, case, asked, case.prefix)
+    likelihood, size = _likelihood(subject, document, case, asked.prompt), len(case.middle.encode())
+    warm = None
+    if typed is not None:
+        again = _ask(subject.model, typed, variant, limit, asked.prompt)
+        warm = _generate(subject, document, case, again, typed.target.prefix)[1]
+    compared = _compared(case, text)
+    shown = show(text, case.prefix, case.suffix)
+    return Row(
+        model=subject.model.name,
+        weights=subject.weights,
+        context=variant.context,
+        order=variant.order,
+        kind=case.hole.kind,
+        path=case.hole.path,
+        start=case.hole.start,
+        end=case.hole.end,
+        line=case.prefix.count("\n") + 1,
+        hole=case.middle,
+        answer=text,
+        shown=None if shown is None else shown.text,
+        prompt_tokens=len(asked.prompt.token_ids),
+        snippets=len(asked.prompt.snippets),
+        exact=(exact_lines if case.hole.kind == "block" else exact_line)(compared, case.middle),
+        shown_match=shown is not None and exact_lines(shown.text, case.middle),
+        edit_similarity=round(edit_similarity(compared, case.middle), 4),
+        identifier_f1=identifier_f1(compared, case.middle),
+        size=size,
+        tokens=len(subject.model.encode(case.middle)),
+        nats=None if likelihood is None else round(likelihood.nats, 4),
+        end_nats=None if likelihood is None else round(likelihood.end_nats, 4),
+        cold=cold,
+        warm=warm,
+    )
+
+
+def build(model: Model, view: View, variant: Variant, limit: int, last: Prompt | None) -> Prompt:
+    """The prompt within `limit` tokens, as completion builds it behind the `last` one."""
+    folder = view.target.folder
+    target = replace(view.target, folder=replace(folder, config=replace(folder.config, order=variant.order)))
+    return build_prompt(target, view.snippets if variant.context == "full" else [], model, limit, last)
+
+
+def _ask(model: Model, view: View, variant: Variant, limit: int, last: Prompt | None) -> _Asked:
+    started = perf_counter()
+    prompt = build(model, view, variant, limit, last)
+    prompt_ms = (perf_counter() - started) * 1e3
+    return _Asked(prompt, view.context_ms if variant.context == "full" else 0.0, prompt_ms)
+
+
+def _generate(subject: Subject, document: str, case: Case, asked: _Asked, prefix: str) -> tuple[str, Timing]:
+    """Greedy, and ended where the editor's suggestion would end."""
+    sampling = SamplingParams(ROOM[case.hole.kind], 0.0, stop=stops(prefix, case.suffix))
+    answer = subject.respondent.answer(document, asked.prompt.token_ids, sampling)
+    usage = answer.usage
+    timing = Timing(
+        context=round(asked.context_ms, 3),
+        prompt=round(asked.prompt_ms, 3),
+        prefill=round(usage.prefill_ms, 3),
+        decode=round(usage.decode_ms, 3),
+        tokens=len(answer.token_ids),
+        cached=usage.cached_tokens,
+    )
+    return subject.model.decode(answer.token_ids), timing
+
+
+def _likelihood(subject: Subject, document: str, case: Case, prompt: Prompt) -> _Likelihood | None:
+    """None for a hole that takes more tokens than its kind has room for: so it is in every variant."""
+    middle = tuple(subject.model.encode(case.middle))
+    if len(middle) > ROOM[case.hole.kind]:
+        return None
+    return subject.respondent.likelihood(document, prompt.token_ids, middle)
+
+
+def _compared(case: Case, text: str) -> str:
+    """The part of an answer that stands for the hole."""
+    ends = ("\n",) if case.hole.kind != "block" else stops(case.prefix, case.suffix)
+    for end in ends:
+        text = text.partition(end)[0]
+    return text
