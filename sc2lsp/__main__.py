@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from sc2lsp import __version__
 
@@ -262,6 +263,66 @@ def train(recipe: Path, plan: str, out: Path, cache: Path) -> None:
     from sc2lsp.train import train as run
 
     run(recipe, plan, out, cache)
+
+
+@main.command(name="eval")
+@click.argument("root", type=_PATH, default=Path())
+@click.option("--model", "models", multiple=True, help="A model to evaluate; several times for several.")
+@click.option("--cases", type=click.IntRange(1), default=150, show_default=True, help="Holes, evenly over the files.")
+@click.option("--kinds", default="line,tail,block", show_default=True, help="Whole lines, ends of lines, blocks.")
+@click.option("--languages", default="", help="Such as python,go; by default all that holes are cut into.")
+@click.option(
+    "--context", "contexts", default="full,infile", show_default=True, help="As in an editor, the file alone."
+)
+@click.option("--orders", default="spm,psm", show_default=True, help="Orders of the prompt.")
+@click.option("--budget", type=click.IntRange(32), help="Tokens of a prompt; by default as configured.")
+@click.option("--seed", default=0, show_default=True, help="Another one cuts other holes.")
+@click.option("--out", type=_PATH, help="Folder for a page with plots, the figures and every case; goes on from there.")
+@_as_json
+def evaluate(
+    root: Path,
+    models: tuple[str, ...],
+    cases: int,
+    kinds: str,
+    languages: str,
+    contexts: str,
+    orders: str,
+    budget: int | None,
+    seed: int,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Which model and which context complete the code of ROOT best: holes are cut into it and filled again."""
+    from sc2lsp.extras import require
+
+    require("eval")
+    from sc2lsp.eval import run
+    from sc2lsp.eval.holes import KINDS
+    from sc2lsp.eval.records import CONTEXTS, ORDERS
+    from sc2lsp.eval.table import print_results
+
+    config = _config(None)
+    plan = run.Plan(
+        root,
+        models or (config.model,),
+        cases,
+        run.words(kinds, KINDS, "kinds"),
+        run.parse_languages(languages) if languages else (),
+        run.words(contexts, CONTEXTS, "context"),
+        run.words(orders, ORDERS, "orders"),
+        budget,
+        seed,
+        out,
+    )
+    results, rows = run.evaluate(plan, config)
+    if out is not None:
+        run.write(results, rows, out)
+    if as_json:
+        click.echo(msgspec.json.encode(results))
+    else:
+        print_results(results)
+    if not results.complete:
+        raise click.exceptions.Exit(130)
 
 
 def _config(model: str | None) -> "Config":

@@ -15,10 +15,10 @@ from sc2lsp import __version__, daemon
 from sc2lsp.backend import BackendError, local_model
 from sc2lsp.config import Config
 from sc2lsp.context.languages import LANGUAGES, grammar
+from sc2lsp.extras import require
 from sc2lsp.headless import InputError
 from sc2lsp.runtime.client import ConnectionLost, RuntimeClient
 from sc2lsp.runtime.locate import model_folder
-from sc2lsp.serve import require_runtime
 
 NEOVIM = (0, 12)  # the first with vim.lsp.inline_completion
 
@@ -53,7 +53,7 @@ def _grammars() -> Finding:
 
 def _torch() -> Finding:
     try:
-        require_runtime()
+        require("runtime")
     except InputError as missing:
         return Finding("torch", "fail", str(missing), "or set `endpoint` to a runtime elsewhere")
     return Finding("torch", "ok", version("torch"))

@@ -2,26 +2,16 @@
 
 import contextlib
 from collections.abc import Callable
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import click
 
 from sc2lsp import daemon
 from sc2lsp.backend import absolute_model
-from sc2lsp.headless import InputError
+from sc2lsp.extras import require
 
 if TYPE_CHECKING:
     from sc2lsp.runtime.engine import Engine
-
-NEEDED = ("torch", "safetensors", "huggingface_hub", "uvicorn", "starlette")
-
-
-def require_runtime() -> None:
-    """Raises InputError where the packages that run a model are missing."""
-    missing = [name for name in NEEDED if find_spec(name) is None]
-    if missing:
-        raise InputError(f"{', '.join(missing)} not installed: pip install torch==2.13.0 'sc2lsp[runtime]'")
 
 
 def serve(model: str, listen: str | None, token: str | None, idle_timeout: float | None) -> None:
@@ -29,7 +19,7 @@ def serve(model: str, listen: str | None, token: str | None, idle_timeout: float
 
     Raises InputError without the runtime's packages, ListenError, ModelError, DaemonError.
     """
-    require_runtime()
+    require("runtime")
     from sc2lsp.runtime import server
 
     model = absolute_model(model)

@@ -25,19 +25,25 @@ Row = Sequence[Example]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """tokens, targets, weights: [rows, length]; documents: lengths in the order of the rows, padding with the last."""
+    """tokens, targets, weights: [rows, length]; documents: their lengths, row by row, padding with the last."""
 
     tokens: Tensor
     targets: Tensor
     weights: Tensor
-    documents: tuple[int, ...]
+    documents: tuple[tuple[int, ...], ...]
+
+    def share(self, lane: int, lanes: int) -> "Batch":
+        """The rows of one of several lanes."""
+        rows = len(self.documents)
+        part = slice(rows * lane // lanes, rows * (lane + 1) // lanes)
+        return Batch(self.tokens[part], self.targets[part], self.weights[part], self.documents[part])
 
 
 def collate(rows: Sequence[Row], length: int, pad: int, middle_weight: float) -> Batch:
     """A document's last token has no target: what follows it in the row is another document."""
     tokens = torch.full((len(rows), length), pad)
     targets, weights = torch.zeros_like(tokens), torch.zeros((len(rows), length))
-    documents: list[int] = []
+    documents: list[tuple[int, ...]] = []
     for i, row in enumerate(rows):
         start = 0
         for example in row:
@@ -46,9 +52,9 @@ def collate(rows: Sequence[Row], length: int, pad: int, middle_weight: float) ->
             targets[i, start : end - 1] = tokens[i, start + 1 : end]
             weights[i, start : end - 1] = 1.0
             weights[i, start + example.middle - 1 : end - 1] = middle_weight
-            documents.append(end - start)
             start = end
-        documents[-1] += length - start
+        lengths = [len(example.ids) for example in row]
+        documents.append((*lengths[:-1], lengths[-1] + length - start))
     return Batch(tokens, targets, weights, tuple(documents))
 
 

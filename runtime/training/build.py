@@ -55,6 +55,7 @@ def build(
         report,
         held_out=lambda model: held.bits_per_byte(model, samples, device, torch.bfloat16) if samples else None,
         checkpoint_every=checkpoint_every,
+        lanes=torch.get_num_threads() if device.type == "cpu" else 1,
     )
     batches = Batches(plan, ExampleSource(files, tokenizer), prompts, tokenizer.control[FIM_PAD])
     model = train(parse_config(raw), plan, batches, course)

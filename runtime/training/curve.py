@@ -45,6 +45,14 @@ def trim(folder: Path, step: int) -> None:
         path.write_text("".join(path.read_text("utf-8").splitlines(keepends=True)[: step + 1]), "utf-8")
 
 
+def seconds(folder: Path) -> float:
+    """How long all steps of a training took, without what was lost by interrupting it."""
+    with (folder / _CSV).open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    tokens = int(rows[0]["tokens"])
+    return sum(tokens / max(float(row["tokens_per_second"]), 1.0) for row in rows)
+
+
 def draw(folder: Path) -> None:
     """Write the picture, where matplotlib is installed."""
     try:

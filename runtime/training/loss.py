@@ -1,8 +1,8 @@
 """Cross entropy over a vocabulary without the logits of a whole batch.
 
 Chunk by chunk, the gradient is taken at once, in the forward pass: logits are made once and live for one chunk only.
-For one token with logits z = W h, target t and weight w / sum(w):  loss = logsumexp(z) - z[t],
-dz = (softmax(z) - onehot(t)) * w / sum(w),  dh = W^T dz,  dW = dz h^T.  Softmax in float32, products in `dtype`.
+For one token with logits z = W h, target t and weight w:  loss = w (logsumexp(z) - z[t]),
+dz = w (softmax(z) - onehot(t)),  dh = W^T dz,  dW = dz h^T.  Softmax in float32, products in `dtype`.
 """
 
 from typing import Any
@@ -18,7 +18,6 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, hidden: Tensor, head: Tensor, targets: Tensor, weights: Tensor, dtype: torch.dtype
     ) -> tuple[Tensor, Tensor]:
-        scale = weights / weights.sum().clamp(min=1e-9)
         losses = torch.empty_like(weights)
         grad_hidden, grad_head = torch.empty_like(hidden), torch.zeros_like(head)
         low = head.to(dtype)
@@ -30,12 +29,12 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             target = targets[chunk, None]
             losses[chunk] = -log_probs.gather(1, target)[:, 0]
             grad = log_probs.exp_().scatter_add_(1, target, torch.full_like(target, -1, dtype=torch.float32))
-            grad = grad.mul_(scale[chunk, None]).to(dtype)
+            grad = grad.mul_(weights[chunk, None]).to(dtype)
             grad_hidden[chunk] = grad @ low
             grad_head += grad.t() @ inputs
         ctx.save_for_backward(grad_hidden, grad_head)
         ctx.mark_non_differentiable(losses)
-        return (losses * scale).sum(), losses
+        return (losses * weights).sum(), losses
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
@@ -46,7 +45,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
 def cross_entropy(
     hidden: Tensor, head: Tensor, targets: Tensor, weights: Tensor, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor]:
-    """Weighted mean loss in nats, and the losses of all tokens without a gradient.
+    """Weighted sum of the losses in nats, and the losses of all tokens without a gradient.
 
     hidden: [tokens, width]; head: [vocabulary, width]; targets: [tokens]; weights: [tokens], 0: no target.
     """

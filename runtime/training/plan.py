@@ -56,7 +56,7 @@ class Plan:
     lr: float
     seed: int = 0
     languages: tuple[str, ...] = ("python",)
-    vector_lr: float = 6e-3
+    vector_lr: float = 1e-2
     row_length: int = 0
     prompt_share: float = 0.0
     prompt_mix: float = 0.75

@@ -8,6 +8,7 @@ text, near-duplicates.
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from types import ModuleType
 
 import msgspec
 import pathspec
@@ -16,15 +17,15 @@ import sc2lsp.context.secrets as context_secrets
 from sc2lsp.context.languages import language_of
 from sc2lsp.runtime.training.plan import SourceFile
 
-from . import CorpusError, fetch, filters, licences, redact
-from .contamination import HeldOut
-from .duplicates import near_duplicates
+from . import CorpusError, contamination, duplicates, fetch, filters, licences, redact
 from .fetch import Raw
 from .recipe import Recipe, Selection, Source
 
 Report = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
 
 _SHARDS, _MANIFEST, _LEFT_OUT, _STAGE = "shards", "manifest.jsonl", "left-out.jsonl", "sources"
+_MADE_OF = "made-of"  # digest of what a finished corpus was made of
+_EXAMINING = (fetch, filters, licences, redact, context_secrets)  # what decides about a file alone
 NO_ASSERTION = "NOASSERTION"  # SPDX's own word
 
 
@@ -59,14 +60,20 @@ class _Line(msgspec.Struct, frozen=True):
 def build_corpus(recipe: Recipe, folder: Path, cache: Path, report: Report) -> list[Entry]:
     """Write `folder`/{shards/,manifest.jsonl,left-out.jsonl}; packages are kept in `cache`. The manifest's entries.
 
-    Raises CorpusError where a source cannot be had or its licence is not what the recipe says.
+    A corpus of packages that is there already, made of the same recipe, stays. Raises CorpusError where a source
+    cannot be had or its licence is not what the recipe says.
     """
     (folder / _STAGE).mkdir(parents=True, exist_ok=True)
+    made_of, sources = folder / _MADE_OF, (*recipe.source, *recipe.held_out)
+    key = _digest((sources, recipe.corpus), (*_EXAMINING, contamination, duplicates))
+    if made_of.exists() and made_of.read_text("utf-8") == key and not any(source.folder for source in sources):
+        return read_manifest(folder)[0]
+    made_of.unlink(missing_ok=True)
     files: list[_Examined] = []
     for i, source in enumerate(recipe.source):
         report(source.name, i, len(recipe.source))
         files += _examined(source, recipe.corpus, folder / _STAGE, cache)
-    held_out = HeldOut([file.text for file in held_out_files(recipe, cache)])
+    held_out = contamination.HeldOut([file.text for file in held_out_files(recipe, cache)])
     files = _without_exact_duplicates(files)
     files = _without_held_out(files, held_out, report)
     files = _without_near_duplicates(files, report)
@@ -74,6 +81,7 @@ def build_corpus(recipe: Recipe, folder: Path, cache: Path, report: Report) -> l
     _write_shards(folder / _SHARDS, recipe.source, kept)
     _write_lines(folder / _MANIFEST, (file.entry for file in kept))
     _write_lines(folder / _LEFT_OUT, (file.entry for file in files if file.entry.left_out))
+    made_of.write_text(key, "utf-8")
     return [file.entry for file in kept]
 
 
@@ -125,7 +133,7 @@ def _examined(source: Source, selection: Selection, stage: Path, cache: Path) ->
     """The files of one source in the chosen languages, each with its text or the reason that it is left out."""
     path = stage / f"{source.key}.jsonl"
     decoder = msgspec.json.Decoder(_Examined)
-    key = msgspec.json.encode(_fingerprint(source, selection))
+    key = msgspec.json.encode(_digest((source, selection), _EXAMINING))
     if not source.folder and path.exists():
         first, *lines = path.read_bytes().splitlines()
         if first == key:
@@ -137,11 +145,10 @@ def _examined(source: Source, selection: Selection, stage: Path, cache: Path) ->
     return found
 
 
-def _fingerprint(source: Source, selection: Selection) -> str:
-    """What the examination of a source depends on: what was asked, and the code that answers."""
-    code = (Path(module.__file__ or "") for module in (fetch, filters, licences, redact, context_secrets))
-    parts = [msgspec.json.encode((source, selection)), *(path.read_bytes() for path in code)]
-    return hashlib.sha256(b"\0".join(parts)).hexdigest()
+def _digest(asked: object, modules: Iterable[ModuleType]) -> str:
+    """What a result depends on: what was asked, and the code that answers."""
+    code = (Path(module.__file__ or "").read_bytes() for module in modules)
+    return hashlib.sha256(b"\0".join((msgspec.json.encode(asked), *code))).hexdigest()
 
 
 def _examine(source: Source, selection: Selection, files: Sequence[Raw]) -> Iterator[_Examined]:
@@ -221,7 +228,7 @@ def _without_exact_duplicates(files: Iterable[_Examined]) -> list[_Examined]:
     return result
 
 
-def _without_held_out(files: Sequence[_Examined], held_out: HeldOut, report: Report) -> list[_Examined]:
+def _without_held_out(files: Sequence[_Examined], held_out: contamination.HeldOut, report: Report) -> list[_Examined]:
     result: list[_Examined] = []
     for i, file in enumerate(files):
         report("held-out text", i, len(files))
@@ -233,7 +240,7 @@ def _without_held_out(files: Sequence[_Examined], held_out: HeldOut, report: Rep
 def _without_near_duplicates(files: Sequence[_Examined], report: Report) -> list[_Examined]:
     places = [i for i, file in enumerate(files) if not file.entry.left_out]
     texts = [files[i].text for i in places]
-    found = near_duplicates(texts, lambda done: report("near-duplicates", done, len(texts)))
+    found = duplicates.near_duplicates(texts, lambda done: report("near-duplicates", done, len(texts)))
     twins = {places[i] for i in found}
     return [_left_out(file.entry, "near-duplicate") if i in twins else file for i, file in enumerate(files)]
 

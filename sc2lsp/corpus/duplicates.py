@@ -7,6 +7,7 @@ Bands are narrower than the threshold asks for, 42 of 6 rows, so that a pair of 
 import re
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
+from typing import cast
 
 from datasketch import MinHash, MinHashLSH
 
@@ -38,7 +39,8 @@ def near_duplicates(texts: Sequence[str], report: Callable[[int], None]) -> dict
         minhash = signature(text)
         if minhash is None:
             continue
-        alike = [j for j in sorted(lsh.query(minhash)) if minhash.jaccard(kept[j]) >= SIMILARITY]
+        proposed = cast(list[int], lsh.query(minhash))
+        alike = [j for j in sorted(proposed) if minhash.jaccard(kept[j]) >= SIMILARITY]
         if alike:
             found[i] = alike[0]
         else:

@@ -70,8 +70,9 @@ def contradiction(metadata: str) -> str | None:
     if expression := _EXPRESSION.search(metadata):
         said = expression[1].strip()
         return None if is_permissive(said) else said
-    said: list[str] = _CLASSIFIER.findall(metadata)
-    return said[0] if said and all(_NOT_PERMISSIVE.search(name) for name in said) else None
+    classifiers: list[str] = _CLASSIFIER.findall(metadata)
+    against = [name for name in classifiers if _NOT_PERMISSIVE.search(name)]
+    return against[0] if against and len(against) == len(classifiers) else None
 
 
 def nearest(path: str, texts: Mapping[str, str]) -> str | None:

@@ -4,7 +4,7 @@ Reads and checks `recipe.toml`; fetches nothing. The `[plan.NAME]` tables beside
 """
 
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +20,10 @@ from .licences import is_permissive
 EVALUATION = frozenset("flask httpx trio rich zod fastapi sqlalchemy jedi aider django hugo gson pyright".split())
 
 Registry = Literal["pypi", "npm"]
+_LANGUAGES: dict[Registry, frozenset[str]] = {
+    "pypi": frozenset({"python"}),
+    "npm": frozenset({"javascript", "typescript", "tsx"}),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,17 @@ class Recipe:
     held_out: tuple[Source, ...] = ()
     corpus: Selection = field(default_factory=Selection)
     plan: dict[str, Plan] = field(default_factory=dict[str, Plan])
+
+    def within(self, languages: tuple[str, ...]) -> "Recipe":
+        """The same, for files in `languages` only, and without the packages that can have none."""
+
+        def may_have(source: Source) -> bool:
+            return bool(source.folder) or not _LANGUAGES[source.registry].isdisjoint(languages)
+
+        chosen = tuple(language for language in self.corpus.languages if language in languages)
+        sources = tuple(source for source in self.source if may_have(source))
+        held_out = tuple(source for source in self.held_out if may_have(source))
+        return replace(self, source=sources, held_out=held_out, corpus=replace(self.corpus, languages=chosen))
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -25,11 +25,11 @@ from sc2lsp.eval.measure import Subject, Variant, key_of, measure
 from sc2lsp.eval.records import CONTEXTS, ORDERS, Context, Row, RowFile, Settings
 from sc2lsp.eval.results import ModelNote, Results, summarise
 from sc2lsp.explain import waiting
+from sc2lsp.extras import require
 from sc2lsp.headless import InputError, Workspace
 from sc2lsp.runtime.api import RequestRefused
 from sc2lsp.runtime.locate import model_folder
 from sc2lsp.runtime.tokenizer import Tokenizer
-from sc2lsp.serve import require_runtime
 
 if TYPE_CHECKING:
     from sc2lsp.runtime.evaluate import Scorer
@@ -81,7 +81,7 @@ def evaluate(plan: Plan, config: Config) -> tuple[Results, list[Row]]:
     Raises InputError, without the runtime's packages too, ConfigError for the workspace's own, BackendError or
     ModelError for a model that cannot be loaded.
     """
-    require_runtime()
+    require("runtime")
     for name in plan.models:  # all of them, before the first takes its time
         _check_model(name, config)
     with waiting() as on_status:

@@ -1,6 +1,7 @@
 """Results on a terminal: scores, latencies, and what the context gains."""
 
 import math
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -11,12 +12,13 @@ from sc2lsp.eval.results import Results, label
 
 
 def print_results(results: Results, console: Console | None = None) -> None:
-    """Three tables, and a word on what they are of."""
+    """Three tables for each model, narrow enough for any terminal, and a word on what they are of."""
     console = console or Console()
-    for table in (_scores(results), _latencies(results), _gains(results)):
-        if table.row_count:
-            console.print(table)
-            console.print()
+    for note in results.models:
+        for table in (_scores(results, note.name), _latencies(results, note.name), _gains(results, note.name)):
+            if table.row_count:
+                console.print(table)
+                console.print()
     console.print(Text(summary(results)))
 
 
@@ -44,58 +46,56 @@ def number(value: float, digits: int) -> str:
     return "–" if math.isnan(value) else f"{value:,.{digits}f}"
 
 
-def _scores(results: Results) -> Table:
-    table = Table(title="Scores", box=None, title_justify="left")
-    for name in ("model", "context", "order", "kind"):
+def _table(title: str, words: Sequence[str], figures: Sequence[str]) -> Table:
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for name in words:
         table.add_column(name, no_wrap=True)
-    for name in ("n", "exact match", "as shown", "edit sim.", "ident. F1", "perplexity", "bits/byte"):
+    for name in figures:
         table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _scores(results: Results, model: str) -> Table:
+    figures = ("n", "exact match", "shown", "edit", "F1", "ppl", "bits/B")
+    table = _table(f"{label(model)}: scores", ("prompt", "kind"), figures)
     for found in results.figures:
-        table.add_row(
-            Text(label(found.model)),
-            found.context,
-            found.order,
-            found.kind,
-            str(found.n),
-            percent(found.exact),
-            f"{found.shown_match.value * 100:.1f} %",
-            number(found.edit_similarity.value, 3),
-            number(found.identifier_f1.value, 3),
-            number(found.perplexity, 1),
-            number(found.bits_per_byte, 3),
-            end_section=found.kind == "all",
-            style="bold" if found.kind == "all" else None,
-        )
+        if found.model == model:
+            table.add_row(
+                f"{found.context} {found.order}",
+                found.kind,
+                str(found.n),
+                percent(found.exact),
+                f"{found.shown_match.value * 100:.1f} %",
+                number(found.edit_similarity.value, 2),
+                number(found.identifier_f1.value, 2),
+                number(found.perplexity, 1),
+                number(found.bits_per_byte, 3),
+                style="bold" if found.kind == "all" else None,
+            )
     return table
 
 
-def _latencies(results: Results) -> Table:
-    table = Table(title="Milliseconds a suggestion", box=None, title_justify="left")
-    for name in ("model", "context", "order", ""):
-        table.add_column(name, no_wrap=True)
-    stages = ("context", "prompt", "prefill p50", "p95", "decode p50", "total p50", "p95")
-    for name in ("n", "tokens", *stages, "10 tokens p50", "p95"):
-        table.add_column(name, justify="right", no_wrap=True)
+def _latencies(results: Results, model: str) -> Table:
+    figures = ("n", "tok", "context", "prefill", "decode", "total", "p95", "of 10", "p95")
+    table = _table(f"{label(model)}: milliseconds, medians; of 10 tokens", ("prompt", ""), figures)
     for found in results.latencies:
-        times = (found.context_p50, found.prompt_p50, found.prefill_p50, found.prefill_p95, found.decode_p50)
-        table.add_row(
-            Text(label(found.model)),
-            found.context,
-            found.order,
-            found.temperature,
-            str(found.n),
-            number(found.tokens, 0),
-            *(number(time, 1) for time in (*times, found.total_p50, found.total_p95)),
-            number(found.ten_p50, 1),
-            number(found.ten_p95, 1),
-        )
+        if found.model == model:
+            before = (found.context_p50 + found.prompt_p50, found.prefill_p50, found.decode_p50)
+            totals = (found.total_p50, found.total_p95, found.ten_p50, found.ten_p95)
+            table.add_row(
+                f"{found.context} {found.order}",
+                found.temperature,
+                str(found.n),
+                number(found.tokens, 0),
+                *(number(time, 0) for time in (*before, *totals)),
+            )
     return table
 
 
-def _gains(results: Results) -> Table:
-    table = Table("model", "order", "kind", title="Exact match, full over infile", box=None, title_justify="left")
-    table.add_column("n", justify="right")
-    table.add_column("relative gain", justify="right", no_wrap=True)
+def _gains(results: Results, model: str) -> Table:
+    title = f"{label(model)}: full over infile"
+    table = _table(title, ("order", "kind"), ("n", "exact match, relative"))
     for found in results.gains:
-        table.add_row(Text(label(found.model)), found.order, found.kind, str(found.n), signed_percent(found.exact))
+        if found.model == model:
+            table.add_row(found.order, found.kind, str(found.n), signed_percent(found.exact))
     return table

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 
 from sc2lsp.corpus.build import Entry
 from sc2lsp.corpus.recipe import EVALUATION, Recipe
-from sc2lsp.runtime.training.plan import Plan
 
 
-def data_sheet(recipe: Recipe, plan: Plan, kept: Sequence[Entry], left_out: Sequence[Entry], seconds: float) -> str:
+def data_sheet(recipe: Recipe, plan_name: str, kept: Sequence[Entry], left_out: Sequence[Entry], seconds: float) -> str:
     """Markdown (after Gebru et al., arXiv 1803.09010, shortened). The manifest beside it names every file."""
+    plan = recipe.plan[plan_name]
     used = [entry for entry in kept if entry.language in plan.languages]
     chars = sum(entry.chars for entry in used)
+    languages = ", ".join(plan.languages)
     return f"""# Data sheet
 
 A model of StarCoder2's architecture, trained from random weights by `sc2lsp train`. It completes code. It is small and
@@ -22,16 +23,18 @@ often wrong, knows no facts and follows no instructions.
 | layers, width | {plan.num_layers}, {plan.hidden_size} |
 | heads, key-value heads | {plan.num_heads}, {plan.num_kv_heads} |
 | vocabulary, context | {plan.vocab_size:,}, {plan.context_length:,} tokens |
-| trained on | {plan.tokens:,} tokens of {", ".join(plan.languages)}, seed {plan.seed}; the last run took {seconds / 60:.0f} minutes |
-| last phase | {plan.prompt_share:.0%} of the tokens; {plan.prompt_mix:.0%} of its rows are prompts of sc2lsp's own context engine |
+| trained on | {plan.tokens:,} tokens of {languages}, seed {plan.seed} |
+| first phase | rows of {plan.length(0):,} tokens: parts of a repository's files, the last of them with a hole in it |
+| last phase | {plan.prompt_share:.0%} of the tokens; {plan.prompt_mix:.0%} of its rows are prompts of sc2lsp's own |
+| optimised in | {seconds / 60:.0f} minutes of steps |
 
 Examples are in StarCoder2's repository format, prefix-suffix-middle and suffix-prefix-middle half and half.
 
 ## Data
 
-{len(used):,} files with {chars:,} characters, all permissively licensed. `manifest.jsonl.gz` has a line for each: source,
-version, path, SPDX licence and where it was stated, SWHID of the original, what was redacted. `recipe.toml` builds the
-same again: `sc2lsp train recipe.toml --out DIR`.
+{len(used):,} files with {chars:,} characters, all permissively licensed. `manifest.jsonl.gz` has a line for each:
+source, version, path, SPDX licence and where it was stated, SWHID of the original, what was redacted. `recipe.toml`
+builds the same again: `sc2lsp train recipe.toml --plan {plan_name} --out DIR`.
 
 Redacted: {_counted(_redactions(used)) or "nothing"}.
 

@@ -47,7 +47,7 @@ def prompts(
     seed: int,
     report: Callable[[str, int, int], None],
 ) -> list[Example]:
-    """About `count` examples of at most `context_length` tokens, repositories weighted by the square root of their size.
+    """About `count` examples of at most `context_length` tokens; repositories weigh the square root of their size.
 
     The same files and seed give the same examples. `report(repository, done, of)` after each repository.
     """

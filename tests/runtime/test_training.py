@@ -4,6 +4,7 @@ import csv
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from sc2lsp.runtime.training.batches import Batch, Batches, collate, drawn_ahead
 from sc2lsp.runtime.training.build import build, prepare_tokenizer
 from sc2lsp.runtime.training.examples import ExampleSource, Rates
 from sc2lsp.runtime.training.holes import hole
+from sc2lsp.runtime.training.loop import Course, backward
 from sc2lsp.runtime.training.loss import cross_entropy
 from sc2lsp.runtime.training.plan import Example, Plan, Progress, SourceFile
 from sc2lsp.runtime.weights import load
@@ -166,9 +168,10 @@ def packed(rows: Sequence[Sequence[int]], length: int, weight: float = 1.0) -> B
 @torch.inference_mode()
 def test_a_packed_document_is_as_if_alone(rows: list[list[int]]) -> None:
     model, batch = toy(), packed(rows, 60)
-    together = model.head(model.hidden(batch.tokens, documents=batch.documents)).flatten(0, 1)
+    lengths = [length for row in batch.documents for length in row]
+    together = model.head(model.hidden(batch.tokens, documents=lengths)).flatten(0, 1)
     start = 0
-    for length in batch.documents:
+    for length in lengths:
         alone = model.forward(batch.tokens.flatten()[None, start : start + length])[0]
         torch.testing.assert_close(together[start : start + length], alone, atol=2e-4, rtol=1e-3)
         start += length
@@ -180,12 +183,12 @@ def test_targets_stay_inside_documents_and_holes_weigh_more() -> None:
     assert batch.tokens.tolist() == [[5, 6, 7, 0, 8, 9, 0, 399, 399]]
     assert batch.weights.tolist() == [[1, 3, 3, 0, 1, 1, 0, 0, 0]]
     assert batch.targets[0, [0, 1, 2, 4, 5]].tolist() == [6, 7, 0, 9, 0]
-    assert batch.documents == (4, 5)
+    assert batch.documents == ((4, 5),)
 
 
 def plain_cross_entropy(hidden: Tensor, head: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
     each = F.cross_entropy(hidden @ head.t(), targets, reduction="none")
-    return (each * weights).sum() / weights.sum()
+    return (each * weights).sum()
 
 
 def test_the_chunked_loss_and_its_gradients_are_the_plain_ones() -> None:
@@ -197,6 +200,20 @@ def test_the_chunked_loss_and_its_gradients_are_the_plain_ones() -> None:
     actual, _ = cross_entropy(hidden, head, targets, weights, torch.float32)
     for ours, theirs in zip((actual, *torch.autograd.grad(actual, (hidden, head))), (expected, *wanted), strict=True):
         torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_lanes_change_no_gradient(dtype: torch.dtype) -> None:
+    model, batch = toy(), packed([[60, 200], [130, 130], [260], [100, 40]], 260, 3.0)
+    course = Course(Path(), CPU, lambda progress: None, lambda model: None, 1, dtype=dtype)
+    found: list[list[Tensor]] = []
+    for lanes in (1, 3):
+        with ThreadPoolExecutor(lanes) as pool:
+            backward(model, batch, replace(course, lanes=lanes), pool)
+        found.append([p.grad for p in model.parameters() if p.grad is not None])
+    exact = dtype == torch.float32
+    for one, three in zip(*found, strict=True):
+        assert (one - three).norm() <= (1e-5 if exact else 0.05) * one.norm() + 1e-6
 
 
 def test_prompts_are_packed_whole_and_each_comes_once_an_epoch(tokenizer: Tokenizer) -> None:
