@@ -26,7 +26,7 @@ from .batches import Batch, Batches, drawn_ahead
 from .loss import cross_entropy
 from .plan import Plan, Progress
 
-_WARMUP, _DECAY, _LEAST = 0.02, 0.4, 0.02  # of the steps, of the steps, of the peak
+_DECAY, _LEAST = 0.4, 0.02  # of the steps, of the peak
 _WEIGHT_DECAY = 0.1
 _CLIP = 1.0
 _DRAWING_THREADS = {"cpu": 1, "cuda": 6}
@@ -52,7 +52,7 @@ class Course:
 
 def schedule(plan: Plan, step: int) -> float:
     """The share of the peak rate at a step: warm-up, constant, linear to a fiftieth."""
-    rising = (step + 1) / max(1.0, _WARMUP * plan.steps)
+    rising = (step + 1) / max(1.0, plan.warmup * plan.steps)
     return min(1.0, rising, max(_LEAST, (1 - step / plan.steps) / _DECAY))
 
 

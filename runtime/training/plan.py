@@ -41,7 +41,8 @@ class Plan:
     `tokens` in all; a step takes `batch` rows of `row_length` tokens (0: of `context_length`). The last `prompt_share`
     of the steps are the second phase: as many tokens a step, in rows of `context_length`, `prompt_mix` of which hold
     the prompts that were handed in; what fills a hole weighs `middle_weight` there, every other token 1.
-    `lr` is the peak for matrices, `vector_lr` for embeddings, norms and biases.
+    `lr` is the peak for matrices, `vector_lr` for embeddings, norms and biases, reached after a share `warmup` of the
+    steps.
     Of files in `languages`, which is the caller's to see to.
     """
 
@@ -60,6 +61,7 @@ class Plan:
     row_length: int = 0
     prompt_share: float = 0.0
     prompt_mix: float = 0.75
+    warmup: float = 0.02
     middle_weight: float = 1.0
 
     def __post_init__(self) -> None:

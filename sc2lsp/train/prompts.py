@@ -59,7 +59,8 @@ def prompts(
         _Task(repo, tuple(repos[repo]), share, tokenizer_json, context_length, seed) for repo, share in shares.items()
     ]
     result: list[Example] = []
-    with ProcessPoolExecutor(cpu_count(), multiprocessing.get_context("spawn")) as pool:
+    workers = min(cpu_count() or 1, len(tasks))
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         for i, (task, found) in enumerate(zip(tasks, pool.map(_of_repo, tasks), strict=True)):
             result += found
             report(task.repo, i + 1, len(tasks))
@@ -93,9 +94,11 @@ def _write(root: Path, files: Sequence[SourceFile]) -> None:
 
 
 def _example(workspace: Workspace, case: Case, model: Model, tokenizer: Tokenizer, rng: Random) -> Example | None:
-    """The prompt of a case with its hole's text behind it, or None where it may not be shown."""
+    """The prompt of a case with its hole's text behind it, or None where that is not to be shown or too long."""
     middle = [*model.encode(case.middle), tokenizer.control[END_OF_TEXT]]
     most = model.context_length - len(middle)
+    if most < MIN_BUDGET:
+        return None
     budget = rng.randint(MIN_BUDGET, most) if rng.random() < SHORT else most
     alone = rng.random() < ALONE
     order = rng.choice(ORDERS)
