@@ -16,6 +16,7 @@ from torch import Tensor
 from . import weights
 from .api import Chunk, FinishReason, ModelFacts, Request, RequestRefused, Usage
 from .config import read_config
+from .draft import Draft
 from .errors import ModelError
 from .kv_cache import KVCache
 from .sampler import sample
@@ -135,13 +136,14 @@ class Engine:
         logits = self._prefill(generation, cache, list(request.prompt[cached:]))
         prefilled = perf_counter()
         reason: FinishReason = "cancelled"
+        draft = Draft(request.prompt)
         if logits is not None:
-            reason = self._decode(generation, cache, logits)
+            reason = self._decode(generation, cache, logits, draft)
         usage = Usage(
             prompt_tokens=len(request.prompt),
             cached_tokens=cached,
-            drafted_tokens=0,
-            accepted_tokens=0,
+            drafted_tokens=draft.drafted,
+            accepted_tokens=draft.accepted,
             queue_ms=(started - generation.submitted) * 1e3,
             prefill_ms=(prefilled - started) * 1e3,
             decode_ms=(perf_counter() - prefilled) * 1e3,
@@ -157,28 +159,43 @@ class Engine:
             logits = self._step(cache, tokens[start : start + PREFILL_CHUNK])
         return logits
 
-    def _decode(self, generation: Generation, cache: KVCache, logits: Tensor) -> FinishReason:
-        """Emit token after token until something ends the generation."""
-        params = generation.request.sampling
+    def _decode(self, generation: Generation, cache: KVCache, logits: Tensor, draft: Draft) -> FinishReason:
+        """Emit tokens until something ends the generation; `logits` are those behind the prompt.
+
+        A step takes the last token and a draft through the model. Every token that is emitted was sampled from the
+        model's own distribution; drafted tokens that equal what was sampled save the steps that they would have taken
+        (speculative sampling, arXiv 2211.17192, with a draft of probability one).
+        """
+        request = generation.request
+        params = request.sampling
         generator = torch.Generator(device=self._device)
         if params.seed is None:
             generator.seed()
         else:
             generator.manual_seed(params.seed)
         produced: list[int] = []
+        guessed: list[int] = []
+        rows = logits[None]  # [1 + guessed, vocab]
         while not generation.aborted:
-            if not bool(torch.isfinite(logits).all()):
+            if not bool(torch.isfinite(rows).all()):
                 raise RuntimeError("logits are not finite")
-            token, logprob = sample(logits, params, generator)
-            if token in self._tokenizer.control_ids:
-                return "stop"
-            produced.append(token)
-            generation.emit(Chunk(generation.request.id, (token,), (logprob,)))
-            if self._stopped(produced, params.stop):
-                return "stop"
-            if len(produced) == params.max_tokens:
-                return "length"
-            logits = self._step(cache, [token])
+            for row, guess in zip(rows, [*guessed, None], strict=True):
+                token, logprob = sample(row, params, generator)
+                if token in self._tokenizer.control_ids:
+                    return "stop"
+                produced.append(token)
+                draft.extend(token)
+                generation.emit(Chunk(request.id, (token,), (logprob,)))
+                if self._stopped(produced, params.stop):
+                    return "stop"
+                if len(produced) == params.max_tokens:
+                    return "length"
+                if token != guess:
+                    break
+                draft.accept()
+                cache.commit([token])
+            guessed = draft.propose(params.max_tokens - len(produced))
+            rows = self._verify(cache, [token, *guessed])
         return "cancelled"
 
     def _stopped(self, produced: list[int], stop: tuple[str, ...]) -> bool:
@@ -192,6 +209,12 @@ class Engine:
         hidden = self._model.hidden(torch.tensor([tokens], device=self._device), cache)
         cache.commit(tokens)
         return self._model.head(hidden[0, -1])
+
+    def _verify(self, cache: KVCache, tokens: list[int]) -> Tensor:
+        """Run `tokens` behind the cache, which keeps the first; [tokens, vocab] logits."""
+        hidden = self._model.hidden(torch.tensor([tokens], device=self._device), cache)
+        cache.commit(tokens[:1])
+        return self._model.head(hidden[0])
 
     def _session(self, document: str) -> KVCache:
         """The document's cache; the least recently used documents lose theirs."""

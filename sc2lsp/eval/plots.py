@@ -77,7 +77,7 @@ def _bars(axes: Axes, results: Results, title: str, of: Callable[[Figures], Inte
         places = [kinds.index(item.kind) + (number + 0.5) * width - FILLED / 2 for item in found]
         values = [of(item) for item in found]
         axes.bar(places, [v.value for v in values], width * 0.92, label=_name(variant), color=_colour(number))
-        spans = [[v.value - v.low for v in values], [v.high - v.value for v in values]]
+        spans = [[max(v.value - v.low, 0) for v in values], [max(v.high - v.value, 0) for v in values]]
         if any(map(any, spans)):
             axes.errorbar(places, [v.value for v in values], spans, fmt="none", ecolor=INK, elinewidth=0.8, capsize=2)
     axes.set_xticks(range(len(kinds)), labels=kinds)
