@@ -32,13 +32,17 @@ MIN_BUDGET = 32
 
 @dataclass(frozen=True, slots=True)
 class FimTokens:
-    """Ids of the control tokens, looked up by name in the model's tokenizer."""
+    """Ids of the control tokens, looked up by what they do in the model's tokenizer.
+
+    `file_sep` precedes every path. StarCoder2's hole follows that of its file, StarCoder's begins with it: `opening`.
+    """
 
     prefix: int
     middle: int
     suffix: int
     repo_name: int
     file_sep: int
+    opening: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +63,12 @@ class Prompt:
     snippets: tuple[PackedSnippet, ...]
     prefix_tokens: int
     suffix_tokens: int
+    hole_tokens: int  # both, and the control tokens around them
 
     @property
     def current_file(self) -> tuple[int, ...]:
         """The tokens behind the block."""
-        return self.token_ids[-self.prefix_tokens - self.suffix_tokens - 3 :]
+        return self.token_ids[-self.hole_tokens :]
 
 
 def build(
@@ -104,10 +109,14 @@ def build(
         behind = _common(last.current_file, current_file(block)[0])
     block = place(block, ranked, Room(room, budget, behind), prices, version_of)
     fim, around = current_file(block)
-    ids = (*head, *_block_ids(block, encode, control), *fim)
+    before = [*head, *_block_ids(block, encode, control)]
+    if control.opening:
+        before.pop()  # the token before this file's path: the hole begins with it
+    ids = (*before, *fim)
     assert len(ids) <= budget
     shown = (PackedSnippet(snippet, prices.snippet(snippet)) for group in block.groups for snippet in group.snippets)
-    return Prompt(ids, order, repo, path, block, tuple(shown), len(around.prefix), len(around.suffix))
+    tokens = (len(around.prefix), len(around.suffix), len(fim))
+    return Prompt(ids, order, repo, path, block, tuple(shown), *tokens)
 
 
 @lru_cache(maxsize=4096)
@@ -119,11 +128,11 @@ def clean_name(name: str, limit: int = MAX_NAME_BYTES) -> str:
 
 
 def _psm(around: Windows, control: FimTokens) -> list[int]:
-    return [control.prefix, *around.prefix, control.suffix, *around.suffix, control.middle]
+    return [control.prefix, *control.opening, *around.prefix, control.suffix, *around.suffix, control.middle]
 
 
 def _spm(around: Windows, control: FimTokens) -> list[int]:
-    return [control.prefix, control.suffix, *around.suffix, control.middle, *around.prefix]
+    return [control.prefix, control.suffix, *around.suffix, control.middle, *control.opening, *around.prefix]
 
 
 def _prices(encode: Encode) -> Prices:

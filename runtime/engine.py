@@ -66,6 +66,9 @@ class Engine:
         if self._tokenizer.vocab_size > config.vocab_size:
             sizes = f"{self._tokenizer.vocab_size} tokens, config.json {config.vocab_size}"
             raise ModelError(f"{folder}: tokenizer.json has {sizes}; they are not of the same model")
+        if self._tokenizer.family != config.family:
+            kinds = f"{self._tokenizer.family}, config.json of {config.family}"
+            raise ModelError(f"{folder}: tokenizer.json is of {kinds}; they are not of the same model")
         parameters = weights.parameter_count(config)
         dtype = _dtype(device, parameters)
         progress("loading weights", 0.2)
@@ -110,10 +113,13 @@ class Engine:
         self._thread.join()
 
     def _check(self, request: Request) -> None:
-        room = self.facts.context_length - request.sampling.max_tokens
-        if not 0 < len(request.prompt) <= room:
-            count = len(request.prompt)
-            raise RequestRefused("bad_request", f"the prompt has {count} tokens, this model takes 1 to {room} here")
+        context, vocabulary = self.facts.context_length, self.facts.vocab_size
+        count, answer = len(request.prompt), request.sampling.max_tokens
+        if not 0 < count <= context - answer:
+            limits = f"this model takes 1 to {context - answer} here: {context} in all, {answer} of them for the answer"
+            raise RequestRefused("bad_request", f"the prompt has {count} tokens, {limits}")
+        if not 0 <= min(request.prompt) <= max(request.prompt) < vocabulary:
+            raise RequestRefused("bad_request", f"the prompt holds token ids outside of 0 to {vocabulary - 1}")
 
     def _work(self) -> None:
         while (generation := self._waiting.get()) is not None:

@@ -1,4 +1,5 @@
-"""StarCoder2 in PyTorch: grouped-query attention, rotary positions, a sliding window, LayerNorm and biases throughout.
+"""StarCoder2 in PyTorch: grouped-query attention, rotary positions, a sliding window, LayerNorm and biases throughout;
+and what it shares with GPTBigCode (`gpt_bigcode`). Knows nothing of files, requests or text.
 
 Source: arXiv 2402.19173, and equality with transformers' Starcoder2ForCausalLM (tests/runtime/test_equality.py).
 Parameter names are those of the published checkpoints, so weights load by name.
@@ -24,6 +25,81 @@ def layer_norm(layer: nn.LayerNorm, x: Tensor) -> Tensor:
     return F.layer_norm(x, layer.normalized_shape, layer.weight, layer.bias, layer.eps)
 
 
+def heads(x: Tensor, head_dim: int) -> Tensor:
+    batch, tokens, _ = x.shape
+    return x.view(batch, tokens, -1, head_dim).transpose(1, 2)  # [batch, heads, tokens, head_dim]
+
+
+def attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    window: int | None,
+    cache: KVCache | None,
+    layer: int,
+    documents: Sequence[int] | None,
+) -> Tensor:
+    """What the new tokens see of themselves and of the cache, into which their keys and values go.
+
+    query: [batch, heads, new, head_dim]; key, value: [batch, kv_heads, new, head_dim]. Returns [batch, new, width].
+    """
+    if cache is not None:
+        key, value = cache.write(layer, key, value)
+    if documents is None:
+        mixed = attention(query, key, value, window)
+    else:
+        mixed = document_attention(query, key, value, window, documents)
+    return mixed.transpose(1, 2).flatten(2)
+
+
+class FeedForward(nn.Module):
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.gelu = config.gelu
+        self.c_fc = nn.Linear(config.hidden_size, config.intermediate_size, bias=config.bias)
+        self.c_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=config.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return linear(self.c_proj, F.gelu(linear(self.c_fc, x), approximate=self.gelu))
+
+
+class CausalLM(nn.Module):
+    """A network of either family, as the engine, a cache and a training see it: a trunk and the head behind it."""
+
+    lm_head: nn.Linear
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+
+    @property
+    def embedding(self) -> nn.Embedding:
+        """Of the tokens."""
+        raise NotImplementedError
+
+    def hidden(self, tokens: Tensor, cache: KVCache | None = None, documents: Sequence[int] | None = None) -> Tensor:
+        """[batch, new] token ids -> [batch, new, hidden_size], after the final norm.
+
+        With a cache (batch 1) the tokens continue it: positions start at its length, and their keys and values are
+        written behind it; the caller commits them. With `documents` (no cache) the rows are made of documents of these
+        lengths, one behind another through all rows, and no token sees another document's.
+        """
+        raise NotImplementedError
+
+    def forward(self, tokens: Tensor, cache: KVCache | None = None) -> Tensor:
+        """[batch, new] token ids -> [batch, new, vocab_size] logits."""
+        return self.head(self.hidden(tokens, cache))
+
+    def head(self, hidden: Tensor) -> Tensor:
+        """[..., hidden_size] -> [..., vocab_size] logits."""
+        return linear(self.lm_head, hidden)
+
+    def tie(self) -> None:
+        """Let the head share the embedding's weight where the checkpoint ties them; again after weights were put in."""
+        if self.config.tied_head:
+            self.lm_head.weight = self.embedding.weight
+
+
 class Attention(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -40,32 +116,12 @@ class Attention(nn.Module):
         rope: tuple[Tensor, Tensor],
         cache: KVCache | None,
         layer: int,
-        documents: Sequence[int] | None = None,
+        documents: Sequence[int] | None,
     ) -> Tensor:
-        query, key, value = (self._heads(linear(p, x)) for p in (self.q_proj, self.k_proj, self.v_proj))
+        projections = (self.q_proj, self.k_proj, self.v_proj)
+        query, key, value = (heads(linear(p, x), self.config.head_dim) for p in projections)
         query, key = rotate(query, *rope), rotate(key, *rope)
-        if cache is not None:
-            key, value = cache.write(layer, key, value)
-        if documents is None:
-            mixed = attention(query, key, value, self.config.window)
-        else:
-            mixed = document_attention(query, key, value, self.config.window, documents)
-        return linear(self.o_proj, mixed.transpose(1, 2).flatten(2))
-
-    def _heads(self, x: Tensor) -> Tensor:
-        batch, tokens, _ = x.shape
-        return x.view(batch, tokens, -1, self.config.head_dim).transpose(1, 2)  # [batch, heads, tokens, head_dim]
-
-
-class FeedForward(nn.Module):
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        self.gelu = config.gelu
-        self.c_fc = nn.Linear(config.hidden_size, config.intermediate_size, bias=config.bias)
-        self.c_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=config.bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return linear(self.c_proj, F.gelu(linear(self.c_fc, x), approximate=self.gelu))
+        return linear(self.o_proj, attend(query, key, value, self.config.window, cache, layer, documents))
 
 
 class Block(nn.Module):
@@ -82,7 +138,7 @@ class Block(nn.Module):
         rope: tuple[Tensor, Tensor],
         cache: KVCache | None,
         layer: int,
-        documents: Sequence[int] | None = None,
+        documents: Sequence[int] | None,
     ) -> Tensor:
         x = x + self.self_attn.forward(layer_norm(self.input_layernorm, x), rope, cache, layer, documents)
         return x + self.mlp.forward(layer_norm(self.post_attention_layernorm, x))
@@ -96,36 +152,23 @@ class Trunk(nn.Module):
         self.norm = nn.LayerNorm(config.hidden_size, eps=config.norm_eps)
 
 
-class StarCoder2(nn.Module):
-    """The whole network. `lm_head` shares the embedding's weight where the checkpoint ties them."""
-
+class StarCoder2(CausalLM):
     def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.model = Trunk(config)
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
-        if config.tied_head:
-            self.lm_head.weight = self.model.embed_tokens.weight
+        self.tie()
+
+    @property
+    def embedding(self) -> nn.Embedding:
+        return self.model.embed_tokens
 
     def hidden(self, tokens: Tensor, cache: KVCache | None = None, documents: Sequence[int] | None = None) -> Tensor:
-        """[batch, new] token ids -> [batch, new, hidden_size], after the final norm.
-
-        With a cache (batch 1) the tokens continue it: positions start at its length, and their keys and values are
-        written behind it; the caller commits them. With `documents` (no cache) the rows are made of documents of these
-        lengths, one behind another through all rows, and no token sees another document's.
-        """
-        start = 0 if cache is None else len(cache.tokens)
+        theta, start = self.config.rope_theta, 0 if cache is None else len(cache.tokens)
+        assert theta is not None
         x = F.embedding(tokens, self.model.embed_tokens.weight)
         positions = arange(start, start + tokens.shape[1], device=tokens.device)
-        rope = rotary_table(positions, self.config.head_dim, self.config.rope_theta, x.dtype)
+        rope = rotary_table(positions, self.config.head_dim, theta, x.dtype)
         for layer, block in enumerate(cast(Sequence[Block], self.model.layers)):
             x = block.forward(x, rope, cache, layer, documents)
         return layer_norm(self.model.norm, x)
-
-    def forward(self, tokens: Tensor, cache: KVCache | None = None) -> Tensor:
-        """[batch, new] token ids -> [batch, new, vocab_size] logits."""
-        return self.head(self.hidden(tokens, cache))
-
-    def head(self, hidden: Tensor) -> Tensor:
-        """[..., hidden_size] -> [..., vocab_size] logits."""
-        return linear(self.lm_head, hidden)

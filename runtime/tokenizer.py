@@ -5,20 +5,47 @@ that prevents it is lost when a tokenizer is saved, copied or pickled, so it is 
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
 import tokenizers
 
+from .config import Family
 from .errors import ModelError
 
 END_OF_TEXT = "<|endoftext|>"
 FIM_PREFIX, FIM_MIDDLE, FIM_SUFFIX, FIM_PAD = "<fim_prefix>", "<fim_middle>", "<fim_suffix>", "<fim_pad>"
-REPO_NAME, FILE_SEP = "<repo_name>", "<file_sep>"
-# The first seven of StarCoder2's 38 control tokens (special_tokens_map.json of bigcode/starcoder2-15b): what a
-# completion prompt is made of. Ids are looked up by these names, never assumed.
-REQUIRED = (END_OF_TEXT, FIM_PREFIX, FIM_MIDDLE, FIM_SUFFIX, FIM_PAD, REPO_NAME, FILE_SEP)
+REPO_NAME, FILE_SEP = "<repo_name>", "<file_sep>"  # StarCoder2's
+REPONAME, FILENAME = "<reponame>", "<filename>"  # StarCoder's
+
+# What a completion prompt of either family is made of, from the special_tokens_map.json of bigcode/starcoder2-15b and
+# bigcode/starcoder. Ids are looked up by these names, never assumed.
+SHARED = (END_OF_TEXT, FIM_PREFIX, FIM_MIDDLE, FIM_SUFFIX, FIM_PAD)
+REQUIRED: Mapping[Family, tuple[str, ...]] = {
+    "starcoder2": (*SHARED, REPO_NAME, FILE_SEP),
+    "gpt_bigcode": (*SHARED, REPONAME, FILENAME),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PromptTokens:
+    """Ids of a completion prompt's control tokens by what they do, whatever the family calls them.
+
+    `file` stands right before a file's path. StarCoder2's training cut holes between two of them, so that of the file
+    with the hole precedes it; StarCoder's cut them into the whole document, so the hole's prefix begins with `opening`.
+    Source: the fill-in-the-middle code of both trainings, and arXiv 2402.19173, section 5.1.
+    """
+
+    end: int
+    prefix: int
+    middle: int
+    suffix: int
+    pad: int
+    repo: int
+    file: int
+    opening: tuple[int, ...]
 
 
 def read_tokenizer_json(folder: Path) -> bytes:
@@ -38,7 +65,7 @@ class Tokenizer:
     """A `tokenizer.json`, made safe for text that users wrote. Immutable after construction, usable on any thread."""
 
     def __init__(self, json: bytes) -> None:
-        """Raises ModelError where the file is no tokenizer, or lacks a control token of REQUIRED."""
+        """Raises ModelError where the file is no tokenizer, or lacks control tokens of either family."""
         try:
             self._tokenizer = tokenizers.Tokenizer.from_str(json.decode("utf-8"))
         except Exception as wrong:  # noqa: BLE001 - the library raises bare Exception; translated at this edge
@@ -49,7 +76,14 @@ class Tokenizer:
         self.sha256 = hashlib.sha256(json).hexdigest()
         self.control = self._control_tokens()
         self.control_ids = frozenset(self.control.values())
+        self.family = self._family()
         self._check()
+
+    @property
+    def prompt_tokens(self) -> PromptTokens:
+        end, prefix, middle, suffix, pad, repo, file = (self.control[name] for name in REQUIRED[self.family])
+        opening = (file,) if self.family == "gpt_bigcode" else ()
+        return PromptTokens(end, prefix, middle, suffix, pad, repo, file, opening)
 
     @property
     def vocab_size(self) -> int:
@@ -67,10 +101,15 @@ class Tokenizer:
         added = self._tokenizer.get_added_tokens_decoder()
         return {token.content: id for id, token in added.items() if token.special}
 
+    def _family(self) -> Family:
+        """The family that lacks none of its control tokens."""
+        lacking = {family: [name for name in names if name not in self.control] for family, names in REQUIRED.items()}
+        family = min(lacking, key=lambda family: len(lacking[family]))
+        if lacking[family]:
+            raise ModelError(f"tokenizer.json lacks {', '.join(lacking[family])}: not a tokenizer of StarCoder models")
+        return family
+
     def _check(self) -> None:
-        missing = [name for name in REQUIRED if name not in self.control]
-        if missing:
-            raise ModelError(f"tokenizer.json lacks {', '.join(missing)}: not a StarCoder2 tokenizer")
         if not self.control_ids.isdisjoint(self.encode("".join(self.control))):
             raise ModelError("this version of `tokenizers` turns text into control tokens; install tokenizers>=0.22")
 

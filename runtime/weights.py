@@ -3,7 +3,7 @@
 Never unpickles, never runs code that came with a checkpoint, and names the tensor that does not fit.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,17 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from . import memory
 from .config import ModelConfig, read_config
 from .errors import ModelError
+from .gpt_bigcode import GPTBigCode
 from .locate import EMBEDDED, model_folder
-from .model import StarCoder2
+from .model import CausalLM, StarCoder2
 
 HUB_FILES = ["config.json", "*.safetensors", "*.safetensors.index.json"]
 HUB_FILES += ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt"]
+HEAD = "lm_head.weight"
+SERVED = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 def fetch(model: str) -> Path:
@@ -42,23 +46,30 @@ def fetch(model: str) -> Path:
         raise ModelError(f"{model} cannot be downloaded ({reason}); is its licence accepted?") from None
 
 
-def load(folder: Path, dtype: torch.dtype, device: torch.device) -> StarCoder2:
-    """Build the network of `folder/config.json` and fill it. Raises ModelError: missing, extra or misshapen tensors."""
+def network(config: ModelConfig) -> CausalLM:
+    return StarCoder2(config) if config.family == "starcoder2" else GPTBigCode(config)
+
+
+def load(folder: Path, dtype: torch.dtype, device: torch.device) -> CausalLM:
+    """Build the network of `folder/config.json` and fill it.
+
+    Raises ModelError: missing, unexpected, doubled or misshapen tensors, numbers that are none, no memory for them.
+    """
     config = read_config(folder)
     with torch.device("meta"):
-        model = StarCoder2(config)
-    expected = {name: tensor.shape for name, tensor in model.state_dict().items()}
-    if config.tied_head:
-        del expected["lm_head.weight"]
-    filled = {name: tensor for path in _shards(folder) for name, tensor in _tensors(path, expected, dtype, device)}
-    missing = sorted(expected.keys() - filled.keys())
+        model = network(config)
+    shards = _shards(folder)
+    size = memory.footprint(str(folder), config, sum(parameter.numel() for parameter in model.parameters()))
+    memory.require(size, dtype, device.type, memory.free_bytes(device))
+    filled = _filled(shards, model, dtype, device)
+    head = filled.pop(HEAD) if config.tied_head and HEAD in filled else None
+    missing = sorted(dict(model.named_parameters()).keys() - filled.keys())
     if missing:
         raise ModelError(f"{folder}: the safetensors lack {len(missing)} tensors, the first is {missing[0]}")
-    if config.tied_head:
-        filled["lm_head.weight"] = filled["model.embed_tokens.weight"]
-    model.load_state_dict(filled, assign=True)
-    if config.tied_head:
-        model.lm_head.weight = model.model.embed_tokens.weight
+    model.load_state_dict(filled, strict=False, assign=True)  # what a tied head lacks is the embedding's
+    model.tie()
+    if head is not None and not torch.equal(head, model.lm_head.weight):
+        raise ModelError(f"{folder}: {HEAD} is not the embedding, yet config.json ties them (tie_word_embeddings)")
     return model.requires_grad_(False).eval()
 
 
@@ -96,34 +107,49 @@ def _indexed_shards(index: Path) -> list[Path]:
     return [index.parent / name for name in sorted(names)]
 
 
+def _filled(shards: Sequence[Path], model: CausalLM, dtype: torch.dtype, device: torch.device) -> dict[str, Tensor]:
+    """Every tensor of the files, checked as it is read."""
+    shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    filled: dict[str, Tensor] = {}
+    try:
+        for path in shards:
+            for name, tensor in _tensors(path, shapes, dtype, device):
+                if name in filled:
+                    raise ModelError(f"{path} holds {name}, as another file of the checkpoint does; keep one of them")
+                filled[name] = tensor
+    except torch.OutOfMemoryError:
+        raise ModelError(f"{device.type} ran out of memory for the weights; a smaller model may fit") from None
+    return filled
+
+
 def _tensors(
-    path: Path, expected: dict[str, torch.Size], dtype: torch.dtype, device: torch.device
+    path: Path, shapes: Mapping[str, torch.Size], dtype: torch.dtype, device: torch.device
 ) -> Iterator[tuple[str, Tensor]]:
     try:
         with safe_open(path, framework="pt", device=str(device)) as shard:
             for name in shard.keys():  # noqa: SIM118 - not a mapping
-                tensor: Tensor = shard.get_tensor(name)
-                if name == "lm_head.weight" and name not in expected:
-                    continue  # a tied head that was saved all the same
-                yield name, _checked(path, name, tensor, expected).to(dtype)
+                yield name, _checked(path, name, shard.get_tensor(name), shapes, dtype)
     except (SafetensorError, OSError) as wrong:
         raise ModelError(f"{path} is not a readable safetensors file: {wrong}") from None
 
 
-def _checked(path: Path, name: str, tensor: Tensor, expected: dict[str, torch.Size]) -> Tensor:
-    if name not in expected:
-        raise ModelError(f"{path} holds {name}, which this architecture does not have")
-    if tensor.shape != expected[name]:
-        want, have = tuple(expected[name]), tuple(tensor.shape)
+def _checked(path: Path, name: str, tensor: Tensor, shapes: Mapping[str, torch.Size], dtype: torch.dtype) -> Tensor:
+    """The tensor as `dtype`."""
+    if name not in shapes:
+        raise ModelError(f"{path} holds {name}, which a model of this config.json does not have")
+    if tensor.shape != shapes[name]:
+        want, have = tuple(shapes[name]), tuple(tensor.shape)
         raise ModelError(f"{path}: {name} has shape {have}, config.json asks for {want}")
-    if not tensor.is_floating_point():
-        raise ModelError(f"{path}: {name} is {tensor.dtype}; only floating-point weights are served")
-    if not bool(torch.isfinite(tensor).all()):
-        raise ModelError(f"{path}: {name} holds NaN or infinite values: the file is damaged")
-    return tensor
+    if tensor.dtype not in SERVED:
+        raise ModelError(f"{path}: {name} is {tensor.dtype}; only floating-point weights of 16 bits or more are served")
+    converted = tensor.to(dtype)
+    # Smallest and largest pass on a NaN: one read, no copy (56 ms a GB here, where `isfinite` takes 2.2 s).
+    if not all(bool(torch.isfinite(end)) for end in torch.aminmax(converted)):
+        raise ModelError(f"{path}: {name} holds NaN, infinite, or numbers too large for {dtype}; the file is damaged")
+    return converted
 
 
 def parameter_count(config: ModelConfig) -> int:
     """Parameters of a model of this shape, a shared embedding counted once."""
     with torch.device("meta"):
-        return sum(parameter.numel() for parameter in StarCoder2(config).parameters())
+        return sum(parameter.numel() for parameter in network(config).parameters())

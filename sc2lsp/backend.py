@@ -16,7 +16,6 @@ from platformdirs import user_cache_path
 from sc2lsp import daemon
 from sc2lsp.config import Config
 from sc2lsp.context.prompt import Encode, FimTokens
-from sc2lsp.runtime import tokenizer as names
 from sc2lsp.runtime.api import Chunk, ModelFacts, RequestRefused, SamplingParams
 from sc2lsp.runtime.client import ConnectionLost, RuntimeClient, RuntimeFailed, RuntimeTimeout
 from sc2lsp.runtime.config import read_config
@@ -52,14 +51,8 @@ class Model:
         self.context_length = context_length
         self.decode = tokenizer.decode
         self.encode: Encode = lru_cache(maxsize=REMEMBERED)(tokenizer.encode)
-        control = tokenizer.control
-        self.fim_tokens = FimTokens(
-            prefix=control[names.FIM_PREFIX],
-            middle=control[names.FIM_MIDDLE],
-            suffix=control[names.FIM_SUFFIX],
-            repo_name=control[names.REPO_NAME],
-            file_sep=control[names.FILE_SEP],
-        )
+        ids = tokenizer.prompt_tokens
+        self.fim_tokens = FimTokens(ids.prefix, ids.middle, ids.suffix, ids.repo, ids.file, ids.opening)
 
 
 class Backend:

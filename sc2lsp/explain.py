@@ -2,7 +2,6 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import fields
 from itertools import groupby
 
 from rich.console import Console
@@ -60,13 +59,7 @@ def print_prompt(prompt: Prompt, console: Console | None = None) -> None:
 
 def verbatim(prompt: Prompt, model: Model) -> str:
     """A prompt as the model reads it, control tokens by their names."""
-    names = {getattr(model.fim_tokens, item.name): item.name for item in fields(model.fim_tokens)}
-    spelled = {"prefix": "<fim_prefix>", "middle": "<fim_middle>", "suffix": "<fim_suffix>"}
-    pieces: list[str] = []
-    for name, run in groupby(prompt.token_ids, names.get):
-        ids = list(run)
-        pieces.append(model.decode(ids) if name is None else spelled.get(name, f"<{name}>") * len(ids))
-    return "".join(pieces)
+    return model.decode(prompt.token_ids)
 
 
 def _headline(snippet: Snippet) -> str:

@@ -1,6 +1,7 @@
 """The prompt's exact layout, its budget, and what typing changes of it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -39,9 +40,10 @@ def prompt_at(
     encode: Encode,
     order: Order = "spm",
     last: Prompt | None = None,
+    control: FimTokens = CONTROL,
 ) -> Prompt:
     document = Document.open(path, before + after)
-    return build(document, len(before), ranked, repo, budget, encode, CONTROL, order, last)
+    return build(document, len(before), ranked, repo, budget, encode, control, order, last)
 
 
 def snippet(path: str, start: int, text: str, score: float = 1.0) -> Snippet:
@@ -68,6 +70,23 @@ def test_the_layout(order: Order, fim: str) -> None:
         ("def b2\n", 7),
     ]
     assert (prompt.prefix_tokens, prompt.suffix_tokens) == (len("x/c.py\none\ntw"), len("o\nthree\n"))
+
+
+STARCODER = BLOCK.removesuffix("<file_sep>")
+
+
+@pytest.mark.parametrize(
+    ("order", "hole"),
+    [
+        ("psm", "<fim_prefix><file_sep>x/c.py\none\ntw<fim_suffix>o\n<fim_middle>"),
+        ("spm", "<fim_prefix><fim_suffix>o\n<fim_middle><file_sep>x/c.py\none\ntw"),
+    ],
+)
+def test_starcoders_hole_begins_with_the_token_of_its_file(order: Order, hole: str) -> None:
+    control = replace(CONTROL, opening=(CONTROL.file_sep,))
+    prompt = prompt_at("x/c.py", "one\ntw", "o\n", RANKED, "me/repo", 4000, by_char, order, control=control)
+    assert spelled(prompt.token_ids) == STARCODER + hole
+    assert spelled(prompt.current_file) == hole
 
 
 def test_nothing_but_a_cursor() -> None:

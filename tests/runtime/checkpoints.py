@@ -1,4 +1,4 @@
-"""Small real checkpoints for tests: random weights in the published layout, with a trained tokenizer."""
+"""Small real checkpoints for tests: random weights in the published layouts, with a trained tokenizer."""
 
 import json
 from pathlib import Path
@@ -9,8 +9,10 @@ from safetensors.torch import save_file
 from torch import nn
 
 from sc2lsp.runtime.config import parse_config
-from sc2lsp.runtime.model import StarCoder2
+from sc2lsp.runtime.model import CausalLM
+from sc2lsp.runtime.tokenizer import FILE_SEP, FILENAME, REPO_NAME, REPONAME
 from sc2lsp.runtime.training.bpe import train_tokenizer
+from sc2lsp.runtime.weights import network
 
 TINY: dict[str, Any] = {
     "model_type": "starcoder2",
@@ -29,16 +31,71 @@ TINY: dict[str, Any] = {
     "tie_word_embeddings": True,
 }
 
+TINY_BIGCODE: dict[str, Any] = {
+    "model_type": "gpt_bigcode",
+    "vocab_size": 320,
+    "n_embd": 64,
+    "n_inner": 128,
+    "n_layer": 2,
+    "n_head": 4,
+    "n_positions": 512,
+    "activation_function": "gelu",
+    "layer_norm_epsilon": 1e-5,
+    "multi_query": True,
+    "tie_word_embeddings": True,
+}
+
+_STARCODER2 = {**TINY, "vocab_size": 49152, "max_position_embeddings": 16384, "sliding_window": 4096}
+_STARCODER = {**TINY_BIGCODE, "vocab_size": 49152, "n_positions": 8192, "n_inner": None}
+# The shapes of bigcode/*, from their config.json. bigcode/starcoder is as starcoderbase.
+PUBLISHED: dict[str, dict[str, Any]] = {
+    "starcoder2-3b": {
+        **_STARCODER2, "num_hidden_layers": 30, "hidden_size": 3072, "intermediate_size": 12288,
+        "num_attention_heads": 24, "num_key_value_heads": 2, "rope_theta": 999999.4420358813,
+    },
+    "starcoder2-7b": {
+        **_STARCODER2, "num_hidden_layers": 32, "hidden_size": 4608, "intermediate_size": 18432,
+        "num_attention_heads": 36, "num_key_value_heads": 4, "rope_theta": 1000000.0,
+    },
+    "starcoder2-15b": {
+        **_STARCODER2, "num_hidden_layers": 40, "hidden_size": 6144, "intermediate_size": 24576,
+        "num_attention_heads": 48, "num_key_value_heads": 4, "rope_theta": 100000.0, "tie_word_embeddings": False,
+    },
+    "starcoderbase-1b": {
+        **_STARCODER, "n_layer": 24, "n_embd": 2048, "n_head": 16, "activation_function": "gelu_pytorch_tanh",
+    },
+    "starcoderbase-3b": {
+        **_STARCODER, "n_layer": 36, "n_embd": 2816, "n_head": 22, "activation_function": "gelu_pytorch_tanh",
+    },
+    "starcoderbase-7b": {**_STARCODER, "n_layer": 42, "n_embd": 4096, "n_head": 32},
+    "starcoderbase": {**_STARCODER, "n_layer": 40, "n_embd": 6144, "n_head": 48, "n_inner": 24576},
+}  # fmt: skip
+
 SAMPLE = ["def add(a, b):\n    return a + b\n\nclass Store:\n    def __init__(self, path):\n        self.path = path\n"]
 
+_REPEATED = 1_048_573  # numbers, a prime; what is larger repeats them, which is many times faster to fill
 
-def random_model(raw: dict[str, Any], seed: int = 0, std: float = 0.1) -> StarCoder2:
+
+def random_model(raw: dict[str, Any], seed: int = 0, std: float = 0.1) -> CausalLM:
     """Weights and biases drawn from a normal distribution; norm scales around one."""
     torch.manual_seed(seed)
-    model = StarCoder2(parse_config(raw)).requires_grad_(False)
-    for name, parameter in model.named_parameters():
-        nn.init.normal_(parameter, mean=1.0 if "norm" in name and name.endswith("weight") else 0.0, std=std)
+    with torch.device("meta"):
+        model = network(parse_config(raw))
+    model.to_empty(device="cpu").requires_grad_(False).tie()
+    norms = {id(module.weight) for module in model.modules() if isinstance(module, nn.LayerNorm)}
+    for parameter in model.parameters():
+        drawn = torch.empty(min(parameter.numel(), _REPEATED)).normal_(1.0 if id(parameter) in norms else 0.0, std)
+        for part in parameter.view(-1).split(_REPEATED):
+            part.copy_(drawn[: len(part)])
     return model.eval()
+
+
+def tokenizer_json(raw: dict[str, Any]) -> bytes:
+    """Of the model's family."""
+    json = train_tokenizer(SAMPLE, raw["vocab_size"])
+    if raw["model_type"] == "starcoder2":
+        return json
+    return json.replace(REPO_NAME.encode(), REPONAME.encode()).replace(FILE_SEP.encode(), FILENAME.encode())
 
 
 def write_checkpoint(folder: Path, raw: dict[str, Any] = TINY, seed: int = 0, std: float = 0.1) -> Path:
@@ -47,5 +104,5 @@ def write_checkpoint(folder: Path, raw: dict[str, Any] = TINY, seed: int = 0, st
     model = random_model(raw, seed, std)
     save_file({name: p.contiguous() for name, p in model.named_parameters()}, folder / "model.safetensors")
     (folder / "config.json").write_text(json.dumps(raw))
-    (folder / "tokenizer.json").write_bytes(train_tokenizer(SAMPLE, raw["vocab_size"]))
+    (folder / "tokenizer.json").write_bytes(tokenizer_json(raw))
     return folder

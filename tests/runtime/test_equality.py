@@ -1,49 +1,68 @@
-"""Our StarCoder2 against transformers', float32: at real widths, past the window, token for token."""
+"""Our models against transformers', float32: both families, at real widths, past the window, token for token."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
-from transformers import Starcoder2Config, Starcoder2ForCausalLM
+from transformers import GPTBigCodeConfig, GPTBigCodeForCausalLM, Starcoder2Config, Starcoder2ForCausalLM
 
 from sc2lsp.runtime.config import parse_config
 from sc2lsp.runtime.kv_cache import KVCache
-from sc2lsp.runtime.model import StarCoder2
+from sc2lsp.runtime.model import CausalLM
 
-from .checkpoints import TINY, random_model
+from .checkpoints import PUBLISHED, TINY, TINY_BIGCODE, random_model
 
 TOLERANCE = 1e-4  # logits, float32, largest absolute difference
 
-# The published widths (config.json of bigcode/starcoder2-{3b,7b,15b}), with two layers.
-COMMON = {**TINY, "vocab_size": 49152, "num_hidden_layers": 2, "max_position_embeddings": 16384, "sliding_window": 4096}
-REAL: dict[str, dict[str, Any]] = {
-    "3b": {"hidden_size": 3072, "intermediate_size": 12288, "num_attention_heads": 24, "num_key_value_heads": 2,
-           "rope_theta": 999999.4420358813, "tie_word_embeddings": True},
-    "7b": {"hidden_size": 4608, "intermediate_size": 18432, "num_attention_heads": 36, "num_key_value_heads": 4,
-           "rope_theta": 1000000.0, "tie_word_embeddings": True},
-    "15b": {"hidden_size": 6144, "intermediate_size": 24576, "num_attention_heads": 48, "num_key_value_heads": 4,
-            "rope_theta": 100000.0, "tie_word_embeddings": False},
+# The published shapes, with two layers and a sixth of the vocabulary.
+FEWER = {"starcoder2": {"num_hidden_layers": 2, "vocab_size": 8192}, "gpt_bigcode": {"n_layer": 2, "vocab_size": 8192}}
+REAL = {name: raw | FEWER[raw["model_type"]] for name, raw in PUBLISHED.items()}
+
+SMALL = {
+    "starcoder2": TINY,
+    "starcoder2, separate head": {**TINY, "tie_word_embeddings": False},
+    "starcoder, erf": TINY_BIGCODE,
+    "starcoder, tanh, separate head": {
+        **TINY_BIGCODE, "activation_function": "gelu_pytorch_tanh", "tie_word_embeddings": False,
+    },
 }  # fmt: skip
 
 
-def reference(raw: dict[str, Any], ours: StarCoder2) -> Starcoder2ForCausalLM:
+def reference(raw: dict[str, Any], ours: CausalLM) -> Any:
     """transformers' model over the very same weight tensors."""
+    theirs: Any = _starcoder2(raw) if raw["model_type"] == "starcoder2" else _gpt_bigcode(raw)
+    theirs.load_state_dict(ours.state_dict(), strict=True, assign=True)
+    theirs.tie_weights()
+    return theirs.eval()
+
+
+def _starcoder2(raw: dict[str, Any]) -> Starcoder2ForCausalLM:
     config = Starcoder2Config(**{k: v for k, v in raw.items() if k != "rope_theta"})
     config.rope_parameters = {"rope_type": "default", "rope_theta": raw["rope_theta"]}
     config._attn_implementation = "eager"
     with torch.device("meta"):
         model = Starcoder2ForCausalLM(config)
-    model.load_state_dict(ours.state_dict(), strict=True, assign=True)
-    model.tie_weights()
     rotary = type(model.model.rotary_emb)(config)  # its buffers were made on meta
     model.model.rotary_emb = rotary
-    return model.eval()
+    return model
+
+
+def _gpt_bigcode(raw: dict[str, Any]) -> GPTBigCodeForCausalLM:
+    config = GPTBigCodeConfig(**raw)
+    config._attn_implementation = "eager"
+    with torch.device("meta"):
+        return GPTBigCodeForCausalLM(config)
+
+
+def draw(raw: dict[str, Any], length: int, seed: int = 1) -> torch.Tensor:
+    return torch.randint(0, raw["vocab_size"], (1, length), generator=torch.Generator().manual_seed(seed))
 
 
 def largest_difference(raw: dict[str, Any], length: int, std: float) -> float:
     ours = random_model(raw, std=std)
     theirs = reference(raw, ours)
-    tokens = torch.randint(0, raw["vocab_size"], (1, length), generator=torch.Generator().manual_seed(1))
+    tokens = draw(raw, length)
     with torch.inference_mode():
         expected = theirs(tokens).logits
         actual = ours.forward(tokens)
@@ -51,31 +70,47 @@ def largest_difference(raw: dict[str, Any], length: int, std: float) -> float:
     return float((actual - expected).abs().max())
 
 
-@pytest.mark.parametrize("size", REAL)
-def test_logits_at_real_widths(size: str) -> None:
-    assert largest_difference({**COMMON, **REAL[size]}, length=24, std=0.02) <= TOLERANCE
+@pytest.mark.parametrize("name", REAL)
+def test_logits_at_real_widths(name: str) -> None:
+    assert largest_difference(REAL[name], length=24, std=0.02) <= TOLERANCE
 
 
-@pytest.mark.parametrize("tied", [True, False])
-@pytest.mark.parametrize("length", [1, 63, 64, 65, 128, 300])
-def test_logits_around_and_past_the_window(length: int, tied: bool) -> None:
-    assert largest_difference({**TINY, "tie_word_embeddings": tied}, length, std=0.1) <= TOLERANCE
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("length", [1, 63, 64, 65, 128, 300, 512])
+def test_logits_around_and_past_the_window_and_to_the_last_position(length: int, name: str) -> None:
+    assert largest_difference(SMALL[name], length, std=0.1) <= TOLERANCE
 
 
-def test_the_window_matters_to_this_comparison() -> None:
-    """Without a window the same weights give other logits past it: the tests above would see a missing window."""
-    windowed = random_model(TINY)
-    full = random_model({**TINY, "sliding_window": None})
-    tokens = torch.randint(0, TINY["vocab_size"], (1, 200))
+@pytest.mark.parametrize(
+    ("raw", "change"),
+    [
+        (TINY, {"sliding_window": None}),
+        (TINY, {"hidden_act": "gelu"}),
+        (TINY, {"rope_theta": 99.0}),
+        (TINY_BIGCODE, {"activation_function": "gelu_pytorch_tanh"}),
+    ],
+)
+def test_what_this_comparison_would_see(raw: dict[str, Any], change: dict[str, Any]) -> None:
+    """The same weights read otherwise give logits that the tests above would not take for equal."""
+    tokens = draw(raw, 200)
+    plain, other = random_model(raw, std=0.2).forward(tokens), random_model({**raw, **change}, std=0.2).forward(tokens)
+    assert (plain - other).abs().max() > 2 * TOLERANCE
+
+
+def test_the_window_begins_to_matter_past_it() -> None:
+    tokens = draw(TINY, 200)
+    windowed, full = random_model(TINY), random_model({**TINY, "sliding_window": None})
     difference = (windowed.forward(tokens) - full.forward(tokens)).abs().amax(dim=-1)[0]
     assert difference[:64].max() <= TOLERANCE < difference[64:].max()
 
 
+@pytest.mark.parametrize("raw", [TINY, TINY_BIGCODE], ids=["starcoder2", "starcoder"])
 @pytest.mark.parametrize("chunk", [1, 7, 64, 250])
-def test_cached_prefill_in_chunks_equals_one_pass(chunk: int) -> None:
-    model = random_model(TINY)
-    tokens = torch.randint(0, TINY["vocab_size"], (1, 250))
-    cache = KVCache(model.config, 250, torch.float32, torch.device("cpu"))
+def test_cached_prefill_in_chunks_equals_one_pass(chunk: int, raw: dict[str, Any]) -> None:
+    """Up to the last position."""
+    model = random_model(raw)
+    tokens = draw(raw, 512)
+    cache = KVCache(model.config, 512, torch.float32, torch.device("cpu"))
     pieces = []
     for piece in tokens.split(chunk, dim=1):
         pieces.append(model.forward(piece, cache))
@@ -83,13 +118,29 @@ def test_cached_prefill_in_chunks_equals_one_pass(chunk: int) -> None:
     assert (torch.cat(pieces, dim=1) - model.forward(tokens)).abs().max() <= TOLERANCE
 
 
-def test_greedy_generation_token_for_token() -> None:
+@pytest.mark.parametrize("raw", [TINY, TINY_BIGCODE], ids=["starcoder2", "starcoder"])
+def test_documents_in_a_row_do_not_see_each_other(raw: dict[str, Any]) -> None:
+    model = random_model(raw)
+    tokens = draw(raw, 120)
+    together = model.hidden(tokens.view(2, 60), documents=(40, 20, 60)).view(1, 120, -1)
+    alone = [model.hidden(part) for part in tokens.split((40, 20, 60), dim=1)]
+    assert (together - torch.cat(alone, dim=1)).abs().max() <= TOLERANCE
+
+
+def test_positions_past_the_learned_table_are_our_bug() -> None:
+    """On a GPU such a lookup would take the whole process with it."""
+    with pytest.raises(AssertionError):
+        random_model(TINY_BIGCODE).forward(draw(TINY_BIGCODE, 513))
+
+
+@pytest.mark.parametrize("raw", [TINY, TINY_BIGCODE], ids=["starcoder2", "starcoder"])
+def test_greedy_generation_token_for_token(raw: dict[str, Any]) -> None:
     """Four prompts that start past the window, sixty tokens each."""
-    ours = random_model(TINY, std=0.2)
-    theirs = reference(TINY, ours)
+    ours = random_model(raw, std=0.2)
+    theirs = reference(raw, ours)
     produced: set[int] = set()
     for seed in range(4):
-        prompt = torch.randint(0, TINY["vocab_size"], (1, 150), generator=torch.Generator().manual_seed(seed))
+        prompt = draw(raw, 150, seed)
         options = {"max_new_tokens": 60, "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
         expected = theirs.generate(prompt, attention_mask=torch.ones_like(prompt), **options)[0, 150:].tolist()
         assert greedy(ours, prompt, 60) == expected
@@ -97,7 +148,7 @@ def test_greedy_generation_token_for_token() -> None:
     assert len(produced) > 20
 
 
-def greedy(model: StarCoder2, prompt: torch.Tensor, count: int) -> list[int]:
+def greedy(model: CausalLM, prompt: torch.Tensor, count: int) -> list[int]:
     cache = KVCache(model.config, prompt.shape[1] + count, torch.float32, torch.device("cpu"))
     step, produced = prompt, []
     for _ in range(count):
@@ -108,7 +159,24 @@ def greedy(model: StarCoder2, prompt: torch.Tensor, count: int) -> list[int]:
     return produced
 
 
-def test_config_defaults_are_the_checkpoints_not_the_librarys() -> None:
-    absent = ("max_position_embeddings", "sliding_window", "rope_theta", "tie_word_embeddings", "use_bias")
-    config = parse_config({key: value for key, value in TINY.items() if key not in absent})
-    assert (config.tied_head, config.bias, config.context_length) == (True, True, 16384)
+DEFAULTS: list[tuple[dict[str, Any], tuple[str, ...], Callable[[Any], object], object]] = [
+    (
+        TINY,
+        ("max_position_embeddings", "sliding_window", "rope_theta", "tie_word_embeddings", "use_bias"),
+        lambda config: (config.tied_head, config.bias, config.context_length),
+        (True, True, 16384),
+    ),
+    (
+        TINY_BIGCODE,
+        ("n_inner", "tie_word_embeddings", "multi_query", "layer_norm_epsilon"),
+        lambda config: (config.tied_head, config.intermediate_size, config.num_kv_heads, config.norm_eps),
+        (True, 256, 1, 1e-5),
+    ),
+]
+
+
+@pytest.mark.parametrize(("raw", "absent", "read", "expected"), DEFAULTS, ids=["starcoder2", "starcoder"])
+def test_config_defaults_are_the_checkpoints_not_the_librarys(
+    raw: dict[str, Any], absent: tuple[str, ...], read: Callable[[Any], object], expected: object
+) -> None:
+    assert read(parse_config({key: value for key, value in raw.items() if key not in absent})) == expected

@@ -3,7 +3,9 @@
 import json
 import os
 import random
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +13,7 @@ from sc2lsp.runtime.errors import ModelError
 from sc2lsp.runtime.tokenizer import REQUIRED, Tokenizer, read_tokenizer_json
 from sc2lsp.runtime.training.bpe import CONTROL_TOKENS, train_tokenizer
 
-from .checkpoints import SAMPLE
+from .checkpoints import SAMPLE, TINY, TINY_BIGCODE, tokenizer_json
 
 FUZZED = int(os.environ.get("SC2LSP_FUZZ", "20000"))
 PIECES = [
@@ -71,17 +73,29 @@ def test_digits_stand_alone(tokenizer: Tokenizer) -> None:
     assert [tokenizer.decode([id]) for id in tokenizer.encode("2024")] == list("2024")
 
 
-def without(name: str) -> bytes:
-    raw = json.loads(train_tokenizer(SAMPLE, 320))
+def without(json_text: bytes, name: str) -> bytes:
+    raw = json.loads(json_text)
     raw["added_tokens"] = [token for token in raw["added_tokens"] if token["content"] != name]
     del raw["model"]["vocab"][name]
     return json.dumps(raw).encode()
 
 
-@pytest.mark.parametrize("name", REQUIRED)
-def test_a_missing_control_token_is_named(name: str) -> None:
-    with pytest.raises(ModelError, match="lacks"):
-        Tokenizer(without(name))
+@pytest.mark.parametrize(
+    ("raw", "name"), [(raw, n) for raw in (TINY, TINY_BIGCODE) for n in REQUIRED[raw["model_type"]]]
+)
+def test_a_missing_control_token_is_named(raw: dict[str, Any], name: str) -> None:
+    with pytest.raises(ModelError, match=f"lacks {re.escape(name)}: not a tokenizer"):
+        Tokenizer(without(tokenizer_json(raw), name))
+
+
+@pytest.mark.parametrize(("raw", "opening"), [(TINY, ""), (TINY_BIGCODE, "<filename>")])
+def test_prompt_tokens_of_each_family_by_role(raw: dict[str, Any], opening: str) -> None:
+    tokenizer = Tokenizer(tokenizer_json(raw))
+    roles = tokenizer.prompt_tokens
+    ids = (roles.end, roles.prefix, roles.middle, roles.suffix, roles.pad, roles.repo, roles.file)
+    assert tokenizer.decode(ids) == "".join(REQUIRED[raw["model_type"]])
+    assert (tokenizer.family, tokenizer.decode(roles.opening)) == (raw["model_type"], opening)
+    assert tokenizer.control_ids.isdisjoint(tokenizer.encode("".join(tokenizer.control)))
 
 
 @pytest.mark.parametrize("junk", [b"", b"{}", b"\xff\xfe", b"[1, 2]"])
