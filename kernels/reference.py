@@ -5,11 +5,13 @@ Knows nothing of layers, caches or requests: tensors in, tensors out.
 
 from collections.abc import Sequence
 from itertools import groupby
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .batch import PAGE, PagedBatch
 from .blocked import blocked_attention
 
 
@@ -84,3 +86,92 @@ def _whole(query: Tensor, key: Tensor, value: Tensor, window: int | None) -> Ten
     if value.requires_grad and value.dtype is torch.bfloat16 and value.device.type == "cpu" and not unseen:
         return blocked_attention(query, key, value)
     return attention(query, key, value, window)
+
+
+def paged_attention(
+    query: Tensor, key_cache: Tensor, value_cache: Tensor, batch: PagedBatch, window: int | None
+) -> Tensor:
+    """`attention` of several sequences' rows to the pages of their keys: the twin of `attention.paged_attention`.
+
+    query: [rows, heads, head_dim]; key_cache, value_cache: [pages, 16, kv_heads, head_dim]. Returns query's shape;
+    padding rows are zero.
+    """
+    out = torch.zeros_like(query)
+    starts = batch.starts.tolist()
+    for sequence, length in enumerate(batch.lengths.tolist()):
+        rows = slice(starts[sequence], starts[sequence + 1])
+        base = length - (rows.stop - rows.start)
+        if base == length:
+            continue
+        hidden = 0 if window is None else max(0, base - window + 1) // PAGE  # pages that no row sees
+        pages = batch.block_table[sequence, hidden : -(-length // PAGE)].long()
+        key, value = (
+            x[pages].flatten(0, 1)[: length - hidden * PAGE].transpose(0, 1) for x in (key_cache, value_cache)
+        )
+        q = query[rows].transpose(0, 1)[None]
+        if batch.tree is None:
+            mixed = attention(q, key[None], value[None], window)
+        else:
+            mask = tree_mask(batch.tree[rows], key.shape[1], window)
+            grouped = q.shape[1] != key.shape[0]
+            mixed = F.scaled_dot_product_attention(q, key[None], value[None], attn_mask=mask, enable_gqa=grouped)
+        out[rows] = mixed[0].transpose(0, 1)
+    return out
+
+
+def tree_mask(ancestors: Tensor, keys: int, window: int | None) -> Tensor:
+    """True where a row of a draft tree may look: [rows, keys]; the rows are the last of the `keys` slots.
+
+    ancestors: [rows] int64, bit j for the j-th row. What stands before the rows is seen up to `window` back from the
+    row's position, which is that of the first row and one more for each proper ancestor.
+    """
+    rows = ancestors.shape[0]
+    bits = (ancestors[:, None] >> torch.arange(rows, device=ancestors.device)) & 1 == 1
+    slots = torch.arange(keys - rows, device=ancestors.device)[None, :]
+    position = keys - rows + bits.sum(1, keepdim=True) - 1
+    before = torch.ones_like(slots == position) if window is None else slots > position - window
+    return torch.cat((before, bits), dim=1)
+
+
+def store_kv(
+    qkv: Tensor,
+    bias: Tensor | None,
+    positions: Tensor,
+    slot_mapping: Tensor,
+    key_cache: Tensor,
+    value_cache: Tensor,
+    rotary: tuple[Tensor, Tensor] | None,
+) -> Tensor:
+    """Bias, rotation, keys and values to their slots: the twin of `kv_store.store_kv`, whose shapes it takes."""
+    kv_heads, head_dim = key_cache.shape[2:]
+    split = (qkv if bias is None else qkv.float() + bias.float()).view(qkv.shape[0], -1, head_dim)  # [tokens, heads, d]
+    rotated, value = split[:, :-kv_heads], split[:, -kv_heads:]
+    if rotary is not None:
+        cos, sin = (table[positions.long()][:, None] for table in rotary)
+        rotated = rotate(rotated.float(), cos, sin)
+    stored = slot_mapping >= 0
+    page, place = slot_mapping[stored].long() // PAGE, slot_mapping[stored].long() % PAGE
+    key_cache[page, place] = rotated[stored, -kv_heads:].to(key_cache.dtype)
+    value_cache[page, place] = value[stored].to(value_cache.dtype)
+    return rotated[:, :-kv_heads].to(qkv.dtype)
+
+
+def layer_norm_residual(
+    x: Tensor, residual: Tensor | None, weight: Tensor, bias: Tensor, eps: float
+) -> tuple[Tensor, Tensor]:
+    """LayerNorm of x + residual, and that sum (x itself without a residual). x, residual: [tokens, width]."""
+    total = x if residual is None else x + residual
+    return F.layer_norm(total, weight.shape, weight, bias, eps), total
+
+
+def bias_gelu(x: Tensor, bias: Tensor | None, approximate: Literal["none", "tanh"]) -> Tensor:
+    """GELU of x + bias, rounded once. x: [tokens, width]; bias: [width]."""
+    if bias is None:
+        return F.gelu(x, approximate=approximate)
+    return F.gelu(x.float() + bias.float(), approximate=approximate).to(x.dtype)
+
+
+def greedy(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """The likeliest token of each row and the logarithm of its probability: [rows] int64, [rows] float32."""
+    tokens = logits.argmax(dim=-1)
+    return tokens, torch.log_softmax(logits.float(), dim=-1).gather(-1, tokens[:, None])[:, 0]
