@@ -25,10 +25,12 @@ often wrong, knows no facts and follows no instructions.
 | vocabulary, context | {plan.vocab_size:,}, {plan.context_length:,} tokens |
 | trained on | {plan.tokens:,} tokens of {languages}, seed {plan.seed} |
 | first phase | rows of {plan.length(0):,} tokens: parts of a repository's files, the last of them with a hole in it |
-| last phase | {plan.prompt_share:.0%} of the tokens; {plan.prompt_mix:.0%} of its rows are prompts of sc2lsp's own |
+| last phase | {plan.prompt_share:.0%} of the tokens; {plan.prompt_mix:.0%} of its rows are sc2lsp's own prompts |
 | optimised in | {seconds / 60:.0f} minutes of steps |
 
 Examples are in StarCoder2's repository format, prefix-suffix-middle and suffix-prefix-middle half and half.
+
+![loss over tokens](loss.svg)
 
 ## Data
 
