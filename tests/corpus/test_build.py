@@ -1,15 +1,18 @@
 """From a recipe to shards: what is refused, what is left out and why, and the same bytes for the same input."""
 
+import gzip
 import io
 import json
 import zipfile
 from pathlib import Path
 
+import msgspec
 import pytest
 from identify.vendor.licenses import LICENSES
 
 from sc2lsp.corpus import CorpusError
-from sc2lsp.corpus.build import build_corpus, read_manifest, read_shards, swhid
+from sc2lsp.corpus.build import Entry, build_corpus, read_manifest, read_shards, swhid
+from sc2lsp.corpus.licences import is_permissive
 from sc2lsp.corpus.recipe import read_recipe
 
 EMBEDDED = Path(__file__).parents[2] / "runtime" / "embedded" / "recipe.toml"
@@ -63,6 +66,18 @@ def test_the_shipped_recipe_is_permissive_and_pinned() -> None:
     shipped = read_recipe(EMBEDDED)
     assert all(source.version and source.licence for source in shipped.source)
     assert {source.name for source in shipped.held_out} >= {"flask", "httpx", "trio", "rich"}
+
+
+def test_the_shipped_manifest_accounts_for_the_shipped_model() -> None:
+    lines = gzip.decompress((EMBEDDED.parent / "manifest.jsonl.gz").read_bytes()).splitlines()
+    entries = [msgspec.json.decode(line, type=Entry) for line in lines]
+    recipe = read_recipe(EMBEDDED)
+    assert {(entry.source, entry.version) for entry in entries} <= {(s.name, s.version) for s in recipe.source}
+    assert all(is_permissive(entry.licence) and entry.swhid and not entry.left_out for entry in entries)
+    assert len({entry.swhid for entry in entries}) == len(entries)
+    sheet = (EMBEDDED.parent / "README.md").read_text("utf-8")
+    assert f"{len(entries):,} files with {sum(entry.chars for entry in entries):,} characters" in sheet
+    assert f"{recipe.plan['cpu'].tokens:,} tokens of python" in sheet
 
 
 @pytest.mark.parametrize(

@@ -217,7 +217,7 @@ def test_bad_input_gets_one_line(tmp_path: Path) -> None:
 
 
 def test_settings_that_leave_no_room_get_one_line(tmp_path: Path) -> None:
-    (tmp_path / "config.toml").write_text("max_tokens = 2000")
+    (tmp_path / "config.toml").write_text("max_tokens = 4000")
     done = sc2lsp("complete", HOLE, status=1, SC2LSP_CONFIG=str(tmp_path / "config.toml"))
     assert "leaves no room" in done.stderr
     assert len(done.stderr.splitlines()) == 1
