@@ -24,11 +24,6 @@ class Draft:
         self.drafted = self.accepted = 0
         # Mutated by: extend(), propose() and accept(), on the engine's thread.
 
-    @property
-    def tokens(self) -> list[int]:
-        """The prompt, and what was generated behind it."""
-        return array("i", bytes(self._data)).tolist()
-
     def extend(self, token: int) -> None:
         """One more token of the generation."""
         self._data += array("i", (token,)).tobytes()

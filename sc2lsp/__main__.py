@@ -260,6 +260,9 @@ def corpus(recipe: Path, out: Path, cache: Path) -> None:
 @_cache
 def train(recipe: Path, plan: str, out: Path, cache: Path) -> None:
     """Train a small model as RECIPE says: corpus, prompts of the context engine, weights, data sheet."""
+    from sc2lsp.extras import require
+
+    require("train")
     from sc2lsp.train import train as run
 
     run(recipe, plan, out, cache)

@@ -1,7 +1,7 @@
 """Cases: holes chosen evenly over a workspace's files, and each of them opened as if it were being written.
 
-The index never sees a hole's text again once its case is open: what is indexed of a file is its open document. Knows no
-model and no score.
+The index never sees a hole's text again once its case is open: what is indexed of a file is its open document. Asks
+no model and keeps no score.
 """
 
 from collections import deque
@@ -11,12 +11,15 @@ from dataclasses import dataclass, replace
 from random import Random
 from time import perf_counter
 
-from sc2lsp.completion import find_snippets
+from sc2lsp.backend import Model
+from sc2lsp.completion import build_prompt, find_snippets
 from sc2lsp.context.document import Document, Edit, Position
 from sc2lsp.context.languages import LANGUAGES, language_of
+from sc2lsp.context.prompt import Order, Prompt
 from sc2lsp.context.retrieve import Snippet
 from sc2lsp.context.workspace import Skipped, read
 from sc2lsp.eval.holes import Hole, Kind, cut, has_syntax
+from sc2lsp.eval.records import Context
 from sc2lsp.headless import InputError, Query, Workspace
 from sc2lsp.session import Target
 
@@ -62,6 +65,21 @@ class Opened:
 
     def after_typing(self) -> View | None:
         return None if self.typed is None else _viewed(self.typed)
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One way to build the prompt."""
+
+    context: Context
+    order: Order
+
+
+def build(model: Model, view: View, variant: Variant, limit: int, last: Prompt | None) -> Prompt:
+    """The prompt within `limit` tokens, as completion builds it behind the `last` one."""
+    folder = view.target.folder
+    target = replace(view.target, folder=replace(folder, config=replace(folder.config, order=variant.order)))
+    return build_prompt(target, view.snippets if variant.context == "full" else [], model, limit, last)
 
 
 def languages_with_holes() -> tuple[str, ...]:

@@ -4,18 +4,17 @@ What is asked of the model goes through `Respondent`, which the runtime's scorer
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Protocol
 
 from sc2lsp.backend import Model
-from sc2lsp.completion import build_prompt
-from sc2lsp.context.prompt import MIN_BUDGET, Order, Prompt
+from sc2lsp.context.prompt import MIN_BUDGET, Prompt
 from sc2lsp.display import show, stops
-from sc2lsp.eval.cases import Case, Opened, View
+from sc2lsp.eval.cases import Case, Opened, Variant, View, build
 from sc2lsp.eval.holes import Kind
 from sc2lsp.eval.metrics import edit_similarity, exact_line, exact_lines, identifier_f1
-from sc2lsp.eval.records import Context, Key, Row, Timing
+from sc2lsp.eval.records import Key, Row, Timing
 from sc2lsp.headless import InputError
 from sc2lsp.runtime.api import SamplingParams, Usage
 
@@ -51,14 +50,6 @@ class Subject:
     respondent: Respondent
     model: Model
     weights: str
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """One way to build the prompt."""
-
-    context: Context
-    order: Order
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +117,6 @@ def _row(subject: Subject, case: Case, view: View, typed: View | None, variant: 
         cold=cold,
         warm=warm,
     )
-
-
-def build(model: Model, view: View, variant: Variant, limit: int, last: Prompt | None) -> Prompt:
-    """The prompt within `limit` tokens, as completion builds it behind the `last` one."""
-    folder = view.target.folder
-    target = replace(view.target, folder=replace(folder, config=replace(folder.config, order=variant.order)))
-    return build_prompt(target, view.snippets if variant.context == "full" else [], model, limit, last)
 
 
 def _ask(model: Model, view: View, variant: Variant, limit: int, last: Prompt | None) -> _Asked:

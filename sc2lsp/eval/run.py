@@ -19,9 +19,9 @@ from sc2lsp.backend import BackendError, Model, absolute_model, local_model
 from sc2lsp.config import Config
 from sc2lsp.context.languages import language_of
 from sc2lsp.context.prompt import Order
-from sc2lsp.eval.cases import Case, choose, languages_with_holes, opened
+from sc2lsp.eval.cases import Case, Variant, choose, languages_with_holes, opened
 from sc2lsp.eval.holes import KINDS, Kind
-from sc2lsp.eval.measure import Subject, Variant, key_of, measure
+from sc2lsp.eval.measure import Subject, key_of, measure
 from sc2lsp.eval.records import CONTEXTS, ORDERS, Context, Row, RowFile, Settings
 from sc2lsp.eval.results import ModelNote, Results, summarise
 from sc2lsp.explain import waiting

@@ -33,7 +33,6 @@ def train(recipe_path: Path, plan_name: str, folder: Path, cache: Path) -> None:
     Raises CorpusError for a recipe that cannot be followed, InputError without the runtime's packages.
     """
     require("runtime")
-    require("train")
     recipe = read_recipe(recipe_path)
     plan = recipe.plan.get(plan_name)
     if plan is None:

@@ -7,24 +7,22 @@ what it will be given. Repositories are independent of each other: each is the w
 import multiprocessing
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from os import cpu_count
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
 from sc2lsp.backend import Model
-from sc2lsp.completion import build_prompt
 from sc2lsp.config import Config
-from sc2lsp.context.prompt import Order
-from sc2lsp.eval.cases import Case, choose, opened
+from sc2lsp.eval.cases import Case, Variant, build, choose, opened
 from sc2lsp.eval.holes import Kind
+from sc2lsp.eval.records import ORDERS
 from sc2lsp.headless import InputError, Workspace
 from sc2lsp.runtime.tokenizer import END_OF_TEXT, Tokenizer
 from sc2lsp.runtime.training.plan import Example, SourceFile
 
 KINDS: tuple[Kind, ...] = ("line", "tail", "tail", "block")
-ORDERS: tuple[Order, ...] = ("spm", "psm")
 ALONE, SHORT = 0.1, 0.2  # shares of prompts without other files, and with less than the whole budget
 MIN_BUDGET = 256
 
@@ -104,10 +102,7 @@ def _example(workspace: Workspace, case: Case, model: Model, tokenizer: Tokenize
     order = rng.choice(ORDERS)
     try:
         with opened(workspace, case) as there:
-            view = there.at_hole
-            config = replace(view.target.folder.config, order=order)
-            target = replace(view.target, folder=replace(view.target.folder, config=config))
-            prompt = build_prompt(target, [] if alone else view.snippets, model, budget)
+            prompt = build(model, there.at_hole, Variant("infile" if alone else "full", order), budget, None)
     except InputError:
         return None
     return Example((*prompt.token_ids, *middle), len(prompt.token_ids))

@@ -1,15 +1,13 @@
 """Drafts: what is proposed, and that whatever is proposed the answer is the one without drafts."""
 
 import random
-from collections.abc import Iterator
-from pathlib import Path
+from array import array
 
 import pytest
 
 from sc2lsp.runtime.draft import MAX_DRAFT, Draft
 from sc2lsp.runtime.engine import Engine
 
-from .checkpoints import write_checkpoint
 from .test_engine import Collected
 
 
@@ -46,18 +44,6 @@ def test_a_proposal_never_exceeds_its_room_and_grows_with_success() -> None:
     assert last < MAX_DRAFT, "what was wrong several times is tried with less"
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_checkpoint(tmp_path_factory.mktemp("model"), std=0.2)
-
-
-@pytest.fixture
-def engine(folder: Path) -> Iterator[Engine]:
-    engine = Engine(str(folder), lambda message, fraction: None)
-    yield engine
-    engine.close()
-
-
 def answers(engine: Engine, prompts: list[list[int]], **sampling: object) -> list[list[int]]:
     return [Collected(engine, prompt, f"{i}", **sampling).finish()[0] for i, prompt in enumerate(prompts)]
 
@@ -75,7 +61,7 @@ def test_drafts_change_no_token(engine: Engine, monkeypatch: pytest.MonkeyPatch,
 
     def prophecy(self: Draft, room: int) -> list[int]:
         """The rest of the plain answer, now and then with a wrong token in it."""
-        so_far = self.tokens
+        so_far = array("i", bytes(self._data)).tolist()
         whole = next(whole for prompt, whole in known.items() if so_far[: len(prompt)] == list(prompt))
         guess = whole[len(so_far) : len(so_far) + min(room, 5)]
         return [token if rng.random() < 0.8 else rng.randrange(40, 200) for token in guess]

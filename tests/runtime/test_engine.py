@@ -1,7 +1,6 @@
 """The engine on a small random checkpoint: caching changes nothing, aborting ends, failures stay with one request."""
 
 import queue
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,18 +12,6 @@ from sc2lsp.runtime.errors import ModelError
 from sc2lsp.runtime.training.bpe import train_tokenizer
 
 from .checkpoints import TINY, random_model, write_checkpoint
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_checkpoint(tmp_path_factory.mktemp("model"), std=0.2)
-
-
-@pytest.fixture
-def engine(folder: Path) -> Iterator[Engine]:
-    engine = Engine(str(folder), lambda message, fraction: None)
-    yield engine
-    engine.close()
 
 
 class Collected:

@@ -15,9 +15,8 @@ from rich.console import Console
 from sc2lsp.backend import BackendError, local_model
 from sc2lsp.config import Config
 from sc2lsp.eval import metrics
-from sc2lsp.eval.cases import choose, opened
+from sc2lsp.eval.cases import Variant, build, choose, opened
 from sc2lsp.eval.holes import KINDS, Hole, Kind, cut
-from sc2lsp.eval.measure import Variant, build
 from sc2lsp.eval.page import page
 from sc2lsp.eval.records import FILE, Row, Settings, Timing
 from sc2lsp.eval.results import ModelNote, Results, summarise
