@@ -6,7 +6,7 @@ Knows nothing of tensors, sockets or editors; everything here is a frozen value.
 from dataclasses import dataclass
 from typing import Literal
 
-FinishReason = Literal["stop", "length", "cancelled"]
+FinishReason = Literal["stop", "length", "confidence", "cancelled"]
 RefusalKind = Literal["bad_request", "busy", "failed"]
 
 
@@ -14,15 +14,24 @@ RefusalKind = Literal["bad_request", "busy", "failed"]
 class SamplingParams:
     """How to choose tokens and when to end.
 
-    `temperature` 0 is greedy. Generation ends after `max_tokens` tokens, at any control token, or as soon as the
-    text generated so far contains one of the `stop` strings (the stop string stays in the answer: display cuts it).
+    `temperature` 0 is greedy; `top_k` (0: all) and `top_p` narrow what is drawn from. `n` answers are drawn to one
+    prompt. A generation ends after `max_tokens` tokens, at a control token or one of `stop_ids`, as soon as the text so
+    far contains one of the `stop` strings (the string stays in the answer: display cuts it), with the line break that
+    ends its `max_lines`-th line (0: any number), before a line indented by less than `min_indent` columns, or before
+    the token with which the geometric mean of the tokens' probabilities falls below `min_confidence`.
     """
 
     max_tokens: int = 64
     temperature: float = 0.0
     top_p: float = 1.0
+    top_k: int = 0
     seed: int | None = None
+    n: int = 1
     stop: tuple[str, ...] = ()
+    stop_ids: tuple[int, ...] = ()
+    max_lines: int = 0
+    min_indent: int = 0  # columns; a tab reaches the next multiple of 8
+    min_confidence: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +57,16 @@ class Usage:
     decode_ms: float
 
 
+NOTHING = Usage(0, 0, 0, 0, 0.0, 0.0, 0.0)  # of a request that was cancelled before it began
+
+
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """New tokens of request `request_id`; the last chunk carries `finish_reason` and `usage`.
+    """New tokens of answer `index` to request `request_id`.
 
-    `logprobs[i]` is the natural logarithm of the probability the model gave `token_ids[i]`. Control tokens that end
-    a generation are not part of it.
+    The last chunk of an answer carries its `finish_reason`, the last one of the request `usage` as well. `logprobs[i]`
+    is the natural logarithm of the probability the model gave `token_ids[i]`. Control tokens that end a generation are
+    not part of it.
     """
 
     request_id: int
@@ -61,6 +74,7 @@ class Chunk:
     logprobs: tuple[float, ...]
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
+    index: int = 0
 
 
 @dataclass(frozen=True, slots=True)

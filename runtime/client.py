@@ -134,7 +134,7 @@ class RuntimeClient:
                 if not isinstance(answer, Chunk):
                     under_way = False
                     raise answer
-                under_way = answer.finish_reason is None
+                under_way = answer.usage is None
                 within = next_chunk_within
                 yield answer
         finally:

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from . import wire
-from .api import Chunk, ModelFacts, Request, RequestRefused
+from .api import NOTHING, Chunk, ModelFacts, Request, RequestRefused, SamplingParams
 
 if TYPE_CHECKING:
-    from .engine import Generation
+    from .scheduler import Generation
     from .server import Service
 
 MAX_TOKENS = 4096  # of one answer
+MAX_ANSWERS = 16  # to one prompt
+MAX_INDENT = 1000  # columns
 MAX_RUNNING = 64  # requests of one connection, waiting or running
 OUTBOX = 4096  # frames that wait for a slow reader before its connection is dropped
 
@@ -29,6 +31,7 @@ class Connection:
     def __init__(self, socket: WebSocket, service: "Service") -> None:
         self._socket = socket
         self._service = service
+        self._name = next(service.names)  # two clients may have documents of one name
         # On the event loop. A request is in at most one of the two maps, under the id its client gave it.
         self._outbox: asyncio.Queue[bytes] = asyncio.Queue(OUTBOX)
         self._waiting: dict[int, Request] = {}  # for the model
@@ -115,7 +118,8 @@ class Connection:
             self._service.soon(self._deliver, request.id, answer)
 
         try:
-            self._running[request.id] = engine.submit(replace(request, id=next(self._service.ids)), emit)
+            mine = replace(request, id=next(self._service.ids), document=f"{self._name}\n{request.document}")
+            self._running[request.id] = engine.submit(mine, emit)
         except RequestRefused as refusal:
             self._send(wire.Refused(request.id, refusal.kind, str(refusal)))
 
@@ -126,7 +130,7 @@ class Connection:
             del self._running[id]
             self._send(wire.Refused(id, answer.kind, str(answer)))
             return
-        if answer.finish_reason is not None:
+        if answer.usage is not None:
             del self._running[id]
         self._send(replace(answer, request_id=id))
 
@@ -134,7 +138,7 @@ class Connection:
         if id in self._running:
             self._running[id].abort()
         elif self._waiting.pop(id, None) is not None:
-            self._send(Chunk(id, (), (), "cancelled"))
+            self._send(Chunk(id, (), (), "cancelled", NOTHING))
 
     def _send_tokenizer(self) -> None:
         self._tokenizer_wanted = self._service.status.state == "loading"
@@ -153,20 +157,28 @@ class Connection:
 
 
 def what_is_wrong(request: Request, facts: ModelFacts) -> str | None:
-    """Why no model could answer a well-formed request, or None."""
-    sampling, prompt = request.sampling, request.prompt
-    if not prompt:
+    """Why no model could answer a well-formed request, and what it would take; or None."""
+    if not request.prompt:
         return "the prompt is empty"
-    if min(prompt) < 0 or max(prompt) >= facts.vocab_size:
+    if min(request.prompt) < 0 or max(request.prompt) >= facts.vocab_size:
         return f"a token id outside 0..{facts.vocab_size - 1}"
-    if not 1 <= sampling.max_tokens <= MAX_TOKENS:
-        return f"max_tokens outside 1..{MAX_TOKENS}"
-    if not 0.0 <= sampling.temperature < math.inf:
-        return "temperature is negative or not finite"
-    if not 0.0 < sampling.top_p <= 1.0:
-        return "top_p outside (0, 1]"
-    if sampling.seed is not None and not 0 <= sampling.seed < 1 << 63:
-        return "seed outside 0..2^63-1"
-    if "" in sampling.stop:
-        return "an empty stop string"
-    return None
+    return next((wrong for holds, wrong in _limits(request.sampling, facts.vocab_size) if not holds), None)
+
+
+def _limits(sampling: SamplingParams, vocab_size: int) -> tuple[tuple[bool, str], ...]:
+    """Whether each limit holds, and what is wrong where it does not; NaN is within none."""
+    ids = (0, *sampling.stop_ids)
+    seed = sampling.seed or 0
+    return (
+        (1 <= sampling.max_tokens <= MAX_TOKENS, f"max_tokens outside 1..{MAX_TOKENS}"),
+        (0.0 <= sampling.temperature < math.inf, "temperature is negative or not finite; 0 takes the likeliest token"),
+        (0.0 < sampling.top_p <= 1.0, "top_p outside (0, 1]; 1 cuts nothing off"),
+        (0 <= sampling.top_k <= vocab_size, f"top_k outside 0..{vocab_size}; 0 cuts nothing off"),
+        (0 <= seed < 1 << 63, "seed outside 0..2^63-1"),
+        (1 <= sampling.n <= MAX_ANSWERS, f"n outside 1..{MAX_ANSWERS}"),
+        ("" not in sampling.stop, "an empty stop string"),
+        (0 <= min(ids) <= max(ids) < vocab_size, f"a stop id outside 0..{vocab_size - 1}"),
+        (sampling.max_lines >= 0, "max_lines is negative; 0 sets no limit"),
+        (0 <= sampling.min_indent <= MAX_INDENT, f"min_indent outside 0..{MAX_INDENT}"),
+        (0.0 <= sampling.min_confidence <= 1.0, "min_confidence outside [0, 1]; 0 sets no limit"),
+    )

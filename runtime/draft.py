@@ -1,55 +1,83 @@
-"""What probably comes next, guessed without the model: the text after the last place that reads like this one.
+"""What probably comes next, guessed without running the model: cheapest and surest source first.
 
-Prompt lookup (Saxena, 2023; arXiv 2304.04487): the longest recent run of tokens is searched for in the prompt, and what
-followed there is the draft. Knows token ids only; whether a draft is right is the model's to say.
+The rest of the suggestion that the user is typing through; then the text after the place that reads most like this one,
+in the prompt (prompt lookup, Saxena 2023; arXiv 2304.04487) or in the workspace (`token_index`). Knows token ids only;
+whether a draft is right is the model's to say.
 """
 
 from array import array
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from .token_index import TokenIndex
+
+Source = Literal["shown", "prompt", "workspace", "model"]
 
 MIN_MATCH, MAX_MATCH = 2, 8  # tokens
 MAX_DRAFT = 8  # tokens; on a CPU every further one costs a twelfth of a step
+MAX_SHOWN = 32  # tokens of what was shown before: nearly always right
 _PATIENCE = 0.75  # how slowly the share of accepted tokens follows what is seen
 
 _WIDTH = array("i").itemsize
 
 
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """Tokens that may come next, and where they were found."""
+
+    tokens: list[int]
+    source: Source
+
+
 class Draft:
-    """The tokens of one generation, searchable, and how well what they proposed did."""
+    """The tokens of one answer, searchable, and how well what they proposed did."""
 
-    def __init__(self, prompt: Sequence[int]) -> None:
+    def __init__(self, prompt: Sequence[int], shown: Sequence[int] = (), index: TokenIndex | None = None) -> None:
+        """`shown`: how an earlier answer goes on from here, if this one comes out the same."""
         self._data = bytearray(array("i", prompt).tobytes())
+        self._shown = list(shown)
+        self._index = index
         self._hope = 0.5  # exponential mean of the share of drafted tokens that were accepted
-        self._last_proposed = self._last_accepted = 0
-        self.drafted = self.accepted = 0
-        # Mutated by: extend(), propose() and accept(), on the engine's thread.
+        # Mutated by: advance(), on the engine's thread.
 
-    def extend(self, token: int) -> None:
-        """One more token of the generation."""
-        self._data += array("i", (token,)).tobytes()
+    @property
+    def tokens(self) -> list[int]:
+        """The prompt and what came of the answer so far."""
+        return array("i", bytes(self._data)).tolist()
 
-    def accept(self) -> None:
-        """One more token of the last proposal was right."""
-        self._last_accepted += 1
-        self.accepted += 1
+    def advance(self, tokens: list[int], proposed: int, accepted: int) -> None:
+        """`tokens` came next, after the first `accepted` of the `proposed` last ones turned out right."""
+        self._data += array("i", tokens).tobytes()
+        self._shown = self._shown[len(tokens) :] if self._shown[: len(tokens)] == tokens else []
+        if proposed:
+            self._hope = _PATIENCE * self._hope + (1 - _PATIENCE) * accepted / proposed
 
-    def propose(self, room: int) -> list[int]:
+    def propose(self, room: int) -> Proposal | None:
         """At most `room` tokens, fewer behind a shorter match or where drafts were wrong; often none."""
-        if self._last_proposed:
-            share = self._last_accepted / self._last_proposed
-            self._hope = _PATIENCE * self._hope + (1 - _PATIENCE) * share
-        tokens = self._found(min(room, MAX_DRAFT))
-        self._last_proposed, self._last_accepted = len(tokens), 0
-        self.drafted += len(tokens)
-        return tokens
+        if room <= 0:
+            return None
+        if self._shown:
+            return Proposal(self._shown[: min(room, MAX_SHOWN)], "shown")
+        length, found = self._in_prompt(MAX_DRAFT)
+        source: Source = "prompt"
+        if self._index is not None and length < MAX_MATCH:
+            match = self._index.match(self._last_tokens(MAX_MATCH), MAX_DRAFT)
+            if match is not None and match.length > length:
+                length, found, source = match.length, list(match.tokens), "workspace"
+        size = min(room, max(1, round(2 * length * self._hope)))
+        return Proposal(found[:size], source) if found else None
 
-    def _found(self, room: int) -> list[int]:
+    def _last_tokens(self, count: int) -> list[int]:
+        return array("i", bytes(self._data[-count * _WIDTH :])).tolist()
+
+    def _in_prompt(self, room: int) -> tuple[int, list[int]]:
+        """The length of the longest match in prompt and answer, and what followed the last place of that length."""
         for length in range(MAX_MATCH, MIN_MATCH - 1, -1):
             place = self._last(length)
             if place >= 0:
-                size = min(room, max(1, round(2 * length * self._hope)))
-                return array("i", bytes(self._data[place : place + size * _WIDTH])).tolist()
-        return []
+                return length, array("i", bytes(self._data[place : place + room * _WIDTH])).tolist()
+        return 0, []
 
     def _last(self, length: int) -> int:
         """The byte behind the last earlier place of the last `length` tokens, or -1."""

@@ -6,11 +6,13 @@ Token ids only, one caller on one thread; knows no holes, no files and no score.
 import math
 import queue
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
 from .api import Chunk, Request, RequestRefused, SamplingParams, Usage
 from .engine import Engine
+from .runner import Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +47,26 @@ class Scorer(Engine):
             if chunk.usage is not None:
                 return Answer(tuple(produced), chunk.usage)
 
-    @torch.inference_mode()
     def likelihood(self, document: str, prompt: tuple[int, ...], middle: tuple[int, ...]) -> Likelihood:
         """In one forward pass behind what the document's cache holds of the prompt.
 
         An answer ends at any control token, so the probabilities of all of them count as its end. Prompt and middle
-        together fit the context; no request is under way.
+        together fit the context; no request of the document is under way.
         """
         assert prompt and len(prompt) + len(middle) <= self.facts.context_length
-        cache = self._session(document)
-        cached = cache.reuse(prompt)
-        tokens = [*prompt[cached:], *middle]
-        # Never committed: the cache goes on holding the prompt alone.
-        hidden = self._model.hidden(torch.tensor([tokens], device=self._device), cache)[0, -len(middle) - 1 :]
-        log_probs = torch.log_softmax(self._model.head(hidden).float(), dim=-1)  # [middle + 1, vocab]
-        wanted = torch.tensor(middle, dtype=torch.long, device=self._device)[:, None]
-        ends = torch.tensor(sorted(self._tokenizer.control_ids), device=self._device)
+        return self.call(partial(self._likelihood, document, prompt, middle)).result()
+
+    def _likelihood(self, document: str, prompt: tuple[int, ...], middle: tuple[int, ...]) -> Likelihood:
+        runner, sessions, tokenizer = self._loaded.runner, self._scheduler.sessions, self._loaded.tokenizer
+        session = sessions.take(document)
+        cached = runner.cache.adopt(session.sequence, prompt)
+        assert sessions.reserve(session.sequence, len(prompt) + len(middle))
+        work = Work(session.sequence, [*prompt[cached:], *middle], len(middle) + 1)
+        log_probs = torch.log_softmax(runner.run([work]).float(), dim=-1)  # [middle + 1, vocab]
+        runner.cache.commit(session.sequence, list(prompt[cached:]))  # without the middle
+        sessions.put(document, session)
+        wanted = torch.tensor(middle, dtype=torch.long, device=log_probs.device)[:, None]
+        ends = torch.tensor(sorted(tokenizer.control_ids), device=log_probs.device)
         nats = -float(log_probs[:-1].gather(1, wanted).double().sum())
         end_nats = -float(log_probs[-1, ends].logsumexp(0))
         assert math.isfinite(nats)

@@ -12,7 +12,6 @@ import torch.nn.functional as F
 from torch import Tensor, arange, cat, nn
 
 from .config import ModelConfig
-from .kv_cache import KVCache
 from .model import CausalLM, FeedForward, attend, heads, layer_norm, linear
 
 
@@ -24,11 +23,11 @@ class Attention(nn.Module):
         self.c_attn = nn.Linear(config.hidden_size, config.hidden_size + 2 * config.head_dim, bias=config.bias)
         self.c_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=config.bias)
 
-    def forward(self, x: Tensor, cache: KVCache | None, layer: int, documents: Sequence[int] | None) -> Tensor:
+    def forward(self, x: Tensor, documents: Sequence[int] | None) -> Tensor:
         size = self.config.head_dim
         parts = linear(self.c_attn, x).split_with_sizes((self.config.hidden_size, size, size), dim=-1)
         query, key, value = (heads(part, size) for part in parts)
-        return linear(self.c_proj, attend(query, key, value, self.config.window, cache, layer, documents))
+        return linear(self.c_proj, attend(query, key, value, self.config.window, documents))
 
 
 class Block(nn.Module):
@@ -39,8 +38,8 @@ class Block(nn.Module):
         self.ln_2 = nn.LayerNorm(config.hidden_size, eps=config.norm_eps)
         self.mlp = FeedForward(config)
 
-    def forward(self, x: Tensor, cache: KVCache | None, layer: int, documents: Sequence[int] | None) -> Tensor:
-        x = x + self.attn.forward(layer_norm(self.ln_1, x), cache, layer, documents)
+    def forward(self, x: Tensor, documents: Sequence[int] | None) -> Tensor:
+        x = x + self.attn.forward(layer_norm(self.ln_1, x), documents)
         return x + self.mlp.forward(layer_norm(self.ln_2, x))
 
 
@@ -64,17 +63,16 @@ class GPTBigCode(CausalLM):
     def embedding(self) -> nn.Embedding:
         return self.transformer.wte
 
-    def hidden(self, tokens: Tensor, cache: KVCache | None = None, documents: Sequence[int] | None = None) -> Tensor:
-        positions = self._positions(tokens, 0 if cache is None else len(cache.tokens), documents)
+    def hidden(self, tokens: Tensor, documents: Sequence[int] | None = None) -> Tensor:
+        positions = self._positions(tokens, documents)
         x = F.embedding(tokens, self.transformer.wte.weight) + F.embedding(positions, self.transformer.wpe.weight)
-        for layer, block in enumerate(cast(Sequence[Block], self.transformer.h)):
-            x = block.forward(x, cache, layer, documents)
+        for block in cast(Sequence[Block], self.transformer.h):
+            x = block.forward(x, documents)
         return layer_norm(self.transformer.ln_f, x)
 
-    def _positions(self, tokens: Tensor, start: int, documents: Sequence[int] | None) -> Tensor:
-        """Rows of the learned table, [new] or [batch, new]; every document begins at its first."""
+    def _positions(self, tokens: Tensor, documents: Sequence[int] | None) -> Tensor:
+        """Rows of the learned table, [tokens] or [batch, tokens]; every document begins at its first."""
         if documents is not None:
             return cat([arange(length, device=tokens.device) for length in documents]).view(tokens.shape)
-        end = start + tokens.shape[1]
-        assert end <= self.config.context_length  # a GPU would not survive the lookup
-        return arange(start, end, device=tokens.device)
+        assert tokens.shape[1] <= self.config.context_length  # a GPU would not survive the lookup
+        return arange(tokens.shape[1], device=tokens.device)

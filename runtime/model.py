@@ -1,5 +1,5 @@
 """StarCoder2 in PyTorch: grouped-query attention, rotary positions, a sliding window, LayerNorm and biases throughout;
-and what it shares with GPTBigCode (`gpt_bigcode`). Knows nothing of files, requests or text.
+and what it shares with GPTBigCode (`gpt_bigcode`). For loading, training and as the oracle: what serves is `forward`.
 
 Source: arXiv 2402.19173, and equality with transformers' Starcoder2ForCausalLM (tests/runtime/test_equality.py).
 Parameter names are those of the published checkpoints, so weights load by name.
@@ -14,7 +14,6 @@ from torch import Tensor, arange, nn
 from sc2lsp.kernels.reference import attention, document_attention, rotary_table, rotate
 
 from .config import ModelConfig
-from .kv_cache import KVCache
 
 
 def linear(layer: nn.Linear, x: Tensor) -> Tensor:
@@ -30,21 +29,12 @@ def heads(x: Tensor, head_dim: int) -> Tensor:
     return x.view(batch, tokens, -1, head_dim).transpose(1, 2)  # [batch, heads, tokens, head_dim]
 
 
-def attend(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    window: int | None,
-    cache: KVCache | None,
-    layer: int,
-    documents: Sequence[int] | None,
-) -> Tensor:
-    """What the new tokens see of themselves and of the cache, into which their keys and values go.
+def attend(query: Tensor, key: Tensor, value: Tensor, window: int | None, documents: Sequence[int] | None) -> Tensor:
+    """What tokens see of themselves, or each of its own document.
 
-    query: [batch, heads, new, head_dim]; key, value: [batch, kv_heads, new, head_dim]. Returns [batch, new, width].
+    query: [batch, heads, tokens, head_dim]; key, value: [batch, kv_heads, tokens, head_dim].
+    Returns [batch, tokens, width].
     """
-    if cache is not None:
-        key, value = cache.write(layer, key, value)
     if documents is None:
         mixed = attention(query, key, value, window)
     else:
@@ -64,7 +54,7 @@ class FeedForward(nn.Module):
 
 
 class CausalLM(nn.Module):
-    """A network of either family, as the engine, a cache and a training see it: a trunk and the head behind it."""
+    """A network of either family: a trunk and the head behind it."""
 
     lm_head: nn.Linear
 
@@ -77,18 +67,17 @@ class CausalLM(nn.Module):
         """Of the tokens."""
         raise NotImplementedError
 
-    def hidden(self, tokens: Tensor, cache: KVCache | None = None, documents: Sequence[int] | None = None) -> Tensor:
-        """[batch, new] token ids -> [batch, new, hidden_size], after the final norm.
+    def hidden(self, tokens: Tensor, documents: Sequence[int] | None = None) -> Tensor:
+        """[batch, tokens] token ids -> [batch, tokens, hidden_size], after the final norm.
 
-        With a cache (batch 1) the tokens continue it: positions start at its length, and their keys and values are
-        written behind it; the caller commits them. With `documents` (no cache) the rows are made of documents of these
-        lengths, one behind another through all rows, and no token sees another document's.
+        With `documents` the rows are made of documents of these lengths, one behind another through all rows, and no
+        token sees another document's.
         """
         raise NotImplementedError
 
-    def forward(self, tokens: Tensor, cache: KVCache | None = None) -> Tensor:
-        """[batch, new] token ids -> [batch, new, vocab_size] logits."""
-        return self.head(self.hidden(tokens, cache))
+    def forward(self, tokens: Tensor) -> Tensor:
+        """[batch, tokens] token ids -> [batch, tokens, vocab_size] logits."""
+        return self.head(self.hidden(tokens))
 
     def head(self, hidden: Tensor) -> Tensor:
         """[..., hidden_size] -> [..., vocab_size] logits."""
@@ -110,18 +99,11 @@ class Attention(nn.Module):
         self.v_proj = nn.Linear(width, kv_width, bias=config.bias)
         self.o_proj = nn.Linear(width, width, bias=config.bias)
 
-    def forward(
-        self,
-        x: Tensor,
-        rope: tuple[Tensor, Tensor],
-        cache: KVCache | None,
-        layer: int,
-        documents: Sequence[int] | None,
-    ) -> Tensor:
+    def forward(self, x: Tensor, rope: tuple[Tensor, Tensor], documents: Sequence[int] | None) -> Tensor:
         projections = (self.q_proj, self.k_proj, self.v_proj)
         query, key, value = (heads(linear(p, x), self.config.head_dim) for p in projections)
         query, key = rotate(query, *rope), rotate(key, *rope)
-        return linear(self.o_proj, attend(query, key, value, self.config.window, cache, layer, documents))
+        return linear(self.o_proj, attend(query, key, value, self.config.window, documents))
 
 
 class Block(nn.Module):
@@ -132,15 +114,8 @@ class Block(nn.Module):
         self.input_layernorm = nn.LayerNorm(config.hidden_size, eps=config.norm_eps)
         self.post_attention_layernorm = nn.LayerNorm(config.hidden_size, eps=config.norm_eps)
 
-    def forward(
-        self,
-        x: Tensor,
-        rope: tuple[Tensor, Tensor],
-        cache: KVCache | None,
-        layer: int,
-        documents: Sequence[int] | None,
-    ) -> Tensor:
-        x = x + self.self_attn.forward(layer_norm(self.input_layernorm, x), rope, cache, layer, documents)
+    def forward(self, x: Tensor, rope: tuple[Tensor, Tensor], documents: Sequence[int] | None) -> Tensor:
+        x = x + self.self_attn.forward(layer_norm(self.input_layernorm, x), rope, documents)
         return x + self.mlp.forward(layer_norm(self.post_attention_layernorm, x))
 
 
@@ -163,12 +138,12 @@ class StarCoder2(CausalLM):
     def embedding(self) -> nn.Embedding:
         return self.model.embed_tokens
 
-    def hidden(self, tokens: Tensor, cache: KVCache | None = None, documents: Sequence[int] | None = None) -> Tensor:
-        theta, start = self.config.rope_theta, 0 if cache is None else len(cache.tokens)
+    def hidden(self, tokens: Tensor, documents: Sequence[int] | None = None) -> Tensor:
+        theta = self.config.rope_theta
         assert theta is not None
         x = F.embedding(tokens, self.model.embed_tokens.weight)
-        positions = arange(start, start + tokens.shape[1], device=tokens.device)
+        positions = arange(tokens.shape[1], device=tokens.device)
         rope = rotary_table(positions, self.config.head_dim, theta, x.dtype)
-        for layer, block in enumerate(cast(Sequence[Block], self.model.layers)):
-            x = block.forward(x, rope, cache, layer, documents)
+        for block in cast(Sequence[Block], self.model.layers):
+            x = block.forward(x, rope, documents)
         return layer_norm(self.model.norm, x)

@@ -148,6 +148,7 @@ class Service:
     def __init__(self, load: Load, idle_timeout: float | None, stop: Callable[[], None]) -> None:
         self.hello = wire.Hello(wire.PROTOCOL, importlib.metadata.version("sc2lsp"), os.getpid())
         self.ids = itertools.count()  # the engine's request ids: clients choose theirs, and two may choose alike
+        self.names = itertools.count()  # of connections
         self._load = load
         self._idle_timeout = idle_timeout
         self._stop = stop

@@ -7,6 +7,7 @@ that prevents it is lost when a tokenizer is saved, copied or pickled, so it is 
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 
@@ -86,6 +87,11 @@ class Tokenizer:
         return PromptTokens(end, prefix, middle, suffix, pad, repo, file, opening)
 
     @property
+    def end_ids(self) -> frozenset[int]:
+        """The control tokens that stand where a text ends; the others belong into texts of other kinds."""
+        return frozenset(self.control[name] for name in REQUIRED[self.family])
+
+    @property
     def vocab_size(self) -> int:
         return self._tokenizer.get_vocab_size(with_added_tokens=True)
 
@@ -96,6 +102,20 @@ class Tokenizer:
     def decode(self, ids: Sequence[int]) -> str:
         """Text of ids; control ids are spelled out, a broken UTF-8 sequence becomes U+FFFD."""
         return self._tokenizer.decode(list(ids), skip_special_tokens=False)
+
+    def bytes_of(self, id: int) -> bytes:
+        """The bytes that a token stands for, a control token those of its name, an id of no token none.
+
+        Unlike `decode`, it is exact for a token that holds a part of a character.
+        """
+        return self._bytes.get(id, b"")
+
+    @cached_property
+    def _bytes(self) -> Mapping[int, bytes]:
+        characters = _byte_characters()
+        spelled = {id: token.content.encode() for id, token in self._tokenizer.get_added_tokens_decoder().items()}
+        vocabulary = self._tokenizer.get_vocab(with_added_tokens=False)
+        return {id: _spelled(token, characters) for token, id in vocabulary.items()} | spelled
 
     def _control_tokens(self) -> dict[str, int]:
         added = self._tokenizer.get_added_tokens_decoder()
@@ -112,6 +132,24 @@ class Tokenizer:
     def _check(self) -> None:
         if not self.control_ids.isdisjoint(self.encode("".join(self.control))):
             raise ModelError("this version of `tokenizers` turns text into control tokens; install tokenizers>=0.22")
+
+
+def _byte_characters() -> Mapping[int, int]:
+    """Code points of byte-level BPE's alphabet -> bytes, as GPT-2 has it: what Latin-1 prints stands for itself.
+
+    The other 68 bytes follow in their order from U+0100.
+    """
+    printed = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
+    others = [byte for byte in range(256) if byte not in printed]
+    return {0x100 + place: byte for place, byte in enumerate(others)}
+
+
+def _spelled(token: str, characters: Mapping[int, int]) -> bytes:
+    """A token that is not written in the alphabet stands for its own text, as in the library's decoder."""
+    try:
+        return token.translate(characters).encode("latin-1")
+    except UnicodeEncodeError:
+        return token.encode()
 
 
 def _converted(folder: Path) -> bytes:

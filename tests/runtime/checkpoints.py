@@ -1,6 +1,7 @@
 """Small real checkpoints for tests: random weights in the published layouts, with a trained tokenizer."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,13 @@ from safetensors.torch import save_file
 from torch import nn
 
 from sc2lsp.runtime.config import parse_config
+from sc2lsp.runtime.forward import Network
+from sc2lsp.runtime.kv_cache import KVCache
+from sc2lsp.runtime.load import Options
 from sc2lsp.runtime.model import CausalLM
-from sc2lsp.runtime.tokenizer import FILE_SEP, FILENAME, REPO_NAME, REPONAME
+from sc2lsp.runtime.precision import pack
+from sc2lsp.runtime.runner import Runner
+from sc2lsp.runtime.tokenizer import FILE_SEP, FILENAME, REPO_NAME, REPONAME, Tokenizer
 from sc2lsp.runtime.training.bpe import train_tokenizer
 from sc2lsp.runtime.weights import network
 
@@ -71,6 +77,8 @@ PUBLISHED: dict[str, dict[str, Any]] = {
     "starcoderbase": {**_STARCODER, "n_layer": 40, "n_embd": 6144, "n_head": 48, "n_inner": 24576},
 }  # fmt: skip
 
+EXACT = Options(precision="fp32", cache_bytes=1 << 20)  # for equality with the plainest loop
+
 SAMPLE = ["def add(a, b):\n    return a + b\n\nclass Store:\n    def __init__(self, path):\n        self.path = path\n"]
 
 _REPEATED = 1_048_573  # numbers, a prime; what is larger repeats them, which is many times faster to fill
@@ -88,6 +96,27 @@ def random_model(raw: dict[str, Any], seed: int = 0, std: float = 0.1) -> Causal
         for part in parameter.view(-1).split(_REPEATED):
             part.copy_(drawn[: len(part)])
     return model.eval()
+
+
+def serving(raw: dict[str, Any], seed: int = 0, std: float = 0.1, pages: int = 64) -> Runner:
+    """The same model as an engine runs it, in float32."""
+    model = random_model(raw, seed, std)
+    network = Network(model, lambda weight, bias: pack(weight, bias, "fp32", torch.float32))
+    return Runner(network, KVCache(network.config, pages, torch.float32, torch.device("cpu")))
+
+
+def plain_greedy(raw: dict[str, Any], prompt: Sequence[int], count: int, std: float = 0.2) -> list[int]:
+    """The answer of the plainest loop there is: the whole text again for every token; up to a token that ends it."""
+    tokenizer = Tokenizer(tokenizer_json(raw))
+    model, tokens = random_model(raw, std=std), list(prompt)
+    banned = sorted(tokenizer.control_ids - tokenizer.end_ids)
+    for _ in range(count):
+        logits = model.forward(torch.tensor([tokens]))[0, -1]
+        logits[banned] = -torch.inf
+        tokens.append(int(logits.argmax()))
+        if tokens[-1] in tokenizer.end_ids:
+            return tokens[len(prompt) : -1]
+    return tokens[len(prompt) :]
 
 
 def tokenizer_json(raw: dict[str, Any]) -> bytes:

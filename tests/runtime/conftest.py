@@ -7,7 +7,7 @@ import pytest
 
 from sc2lsp.runtime.engine import Engine
 
-from .checkpoints import write_checkpoint
+from .checkpoints import EXACT, write_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -17,6 +17,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def engine(folder: Path) -> Iterator[Engine]:
-    engine = Engine(str(folder), lambda message, fraction: None)
+    engine = Engine(str(folder), lambda message, fraction: None, EXACT)
     yield engine
     engine.close()

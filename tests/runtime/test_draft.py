@@ -1,18 +1,19 @@
-"""Drafts: what is proposed, and that whatever is proposed the answer is the one without drafts."""
-
-import random
-from array import array
+"""Drafts: what is proposed. That no proposal changes an answer is tested in test_exactness."""
 
 import pytest
 
-from sc2lsp.runtime.draft import MAX_DRAFT, Draft
-from sc2lsp.runtime.engine import Engine
+from sc2lsp.runtime.draft import MAX_DRAFT, MAX_SHOWN, Draft
+from sc2lsp.runtime.sessions import Session
+from sc2lsp.runtime.token_index import TokenIndex
 
-from .test_engine import Collected
+
+def proposed(draft: Draft, room: int = 48) -> list[int]:
+    proposal = draft.propose(room)
+    return [] if proposal is None else proposal.tokens
 
 
 @pytest.mark.parametrize(
-    ("tokens", "proposed"),
+    ("tokens", "expected"),
     [
         ([1, 2, 3, 4, 1, 2], [3, 4]),  # what followed the last two
         ([1, 2, 9, 1, 2, 3, 4, 5, 1, 2], [3, 4]),  # the latest place of several
@@ -24,56 +25,56 @@ from .test_engine import Collected
         ([256, 1, 65536, 256, 1], [65536, 256]),  # whole tokens, whatever their bytes
     ],
 )
-def test_what_is_proposed(tokens: list[int], proposed: list[int]) -> None:
-    assert Draft(tokens).propose(48) == proposed
+def test_from_the_prompt(tokens: list[int], expected: list[int]) -> None:
+    assert proposed(Draft(tokens)) == expected
 
 
 def test_a_proposal_never_exceeds_its_room_and_grows_with_success() -> None:
-    draft = Draft([*range(100), *range(90)])
-    assert len(draft.propose(3)) == 3
+    assert len(proposed(Draft([*range(100), *range(90)]), 3)) == 3
+    assert Draft([1, 2, 3, 1, 2]).propose(0) is None
     draft = Draft([*range(20), 0, 1])
-    first = len(draft.propose(48))
+    first = last = len(proposed(draft))
     for token in range(2, 12):
-        draft.accept()
-        draft.extend(token)
-        last = len(draft.propose(48))
+        draft.advance([token], last, last)
+        last = len(proposed(draft))
     assert first < last <= MAX_DRAFT
     for token in range(12, 16):
-        draft.extend(token)
-        last = len(draft.propose(48))
+        draft.advance([token], last, 0)
+        last = len(proposed(draft))
     assert last < MAX_DRAFT, "what was wrong several times is tried with less"
 
 
-def answers(engine: Engine, prompts: list[list[int]], **sampling: object) -> list[list[int]]:
-    return [Collected(engine, prompt, f"{i}", **sampling).finish()[0] for i, prompt in enumerate(prompts)]
+def test_what_was_shown_comes_first_and_until_it_is_wrong() -> None:
+    draft = Draft([1, 2, 3, 1, 2], list(range(50, 100)))
+    assert proposed(draft) == list(range(50, 50 + MAX_SHOWN))
+    draft.advance([50, 51], 8, 2)
+    assert proposed(draft, 4) == [52, 53, 54, 55]
+    draft.advance([52, 3], 4, 1)
+    assert draft.propose(8) is None
+    draft.advance([1, 2], 0, 0)
+    assert proposed(draft)[:2] == [50, 51], "then what stands in prompt and answer"
 
 
-@pytest.mark.parametrize(
-    "sampling", [{}, {"temperature": 1.0, "seed": 3}, {"temperature": 1.5, "top_p": 0.9, "seed": 4}]
-)
-def test_drafts_change_no_token(engine: Engine, monkeypatch: pytest.MonkeyPatch, sampling: dict[str, object]) -> None:
-    """Good drafts, drafts drawn at random, and none: one answer. Every sampled token is one draw of one generator."""
-    rng = random.Random(0)
-    prompts = [[rng.randrange(40, 200) for _ in range(rng.randint(2, 150))] for _ in range(12)]
-    monkeypatch.setattr(Draft, "propose", lambda self, room: [])
-    plain = answers(engine, prompts, **sampling)
-    known = {tuple(prompt): [*prompt, *answer] for prompt, answer in zip(prompts, plain, strict=True)}
-
-    def prophecy(self: Draft, room: int) -> list[int]:
-        """The rest of the plain answer, now and then with a wrong token in it."""
-        so_far = array("i", bytes(self._data)).tolist()
-        whole = next(whole for prompt, whole in known.items() if so_far[: len(prompt)] == list(prompt))
-        guess = whole[len(so_far) : len(so_far) + min(room, 5)]
-        return [token if rng.random() < 0.8 else rng.randrange(40, 200) for token in guess]
-
-    for propose in (prophecy, lambda self, room: [rng.randrange(40, 200) for _ in range(min(room, 4))]):
-        monkeypatch.setattr(Draft, "propose", propose)
-        assert answers(engine, prompts, **sampling) == plain
+def test_from_the_workspace_where_it_matches_longer() -> None:
+    index = TokenIndex()
+    index.put("a", [9, 8, 1, 2, 30, 31, 32, 33])
+    assert proposed(Draft([5, 9, 8, 1, 2], index=index))[:2] == [30, 31]
+    assert proposed(Draft([7, 8, 1, 2, 40, 9, 8, 1, 2], index=index))[:2] == [30, 31]
+    assert proposed(Draft([9, 8, 1, 2, 40, 41, 9, 8, 1, 2], index=index))[:1] == [40], "the prompt's own is newer"
 
 
-def test_accepted_tokens_are_counted(engine: Engine) -> None:
-    """A random model at rest repeats itself, which prompt lookup finds."""
-    prompt = [50, 51, 52] * 30
-    ids, last = Collected(engine, prompt, max_tokens=40).finish()
-    assert last.usage is not None
-    assert 0 <= last.usage.accepted_tokens <= min(last.usage.drafted_tokens, len(ids))
+TYPED = [
+    (b"def total(self):\n    return ", b"sum(self.fees)", b"def total(self):\n    return ", "sum(self.fees)"),
+    (b"def total(self):\n    return ", b"sum(self.fees)", b"def total(self):\n    return sum(s", "elf.fees)"),
+    (b"def total(self):\n    return ", b"sum(self.fees)", b"def total(self):\n    retu", "rn sum(self.fees)"),
+    (b"def total(self):\n    return ", b"sum(self.fees)", b"def total(self):\n    return max", ""),
+    (b"def total(self):\n    return ", b"sum(self.fees)", b"def total(self):\n    return sum(self.fees)", ""),
+    (b"", b"", b"def total(self)", ""),
+    (b"short", b" tale", b"short", " tale"),
+    (b"# \xc3\xa4\xc3\xa4 0123456789 0123456789 ", b"\xc3\xa4b\xc3", b"\xc3\xa4 0123456789 0123456789 \xc3\xa4", "b"),
+]
+
+
+@pytest.mark.parametrize(("tail", "answer", "typed", "rest"), TYPED)
+def test_the_rest_of_what_was_shown(tail: bytes, answer: bytes, typed: bytes, rest: str) -> None:
+    assert Session(shown=tail + answer).rest(typed) == rest

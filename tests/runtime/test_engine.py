@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from sc2lsp.runtime.api import Chunk, Request, RequestRefused, SamplingParams, Usage
-from sc2lsp.runtime.engine import Engine, Generation
+from sc2lsp.runtime.engine import Engine
 from sc2lsp.runtime.errors import ModelError
+from sc2lsp.runtime.kv_cache import PAGE
+from sc2lsp.runtime.scheduler import Generation
 from sc2lsp.runtime.training.bpe import train_tokenizer
 
-from .checkpoints import TINY, random_model, write_checkpoint
+from .checkpoints import TINY, plain_greedy, write_checkpoint
 
 
 class Collected:
@@ -41,25 +43,11 @@ class Collected:
 PROMPT = [(7 * i) % 200 + 40 for i in range(150)]  # past the window of 64
 
 
-def plain_greedy(folder: Path, prompt: list[int], count: int) -> list[int]:
-    """No cache at all: the whole sequence again for every token."""
-    model, tokens = random_model(TINY, std=0.2), list(prompt)
-    for _ in range(count):
-        tokens.append(int(model.forward(torch.tensor([tokens]))[0, -1].argmax()))
-    return tokens[len(prompt) :]
-
-
 def test_greedy_is_the_models_own(engine: Engine, folder: Path) -> None:
     ids, last = Collected(engine, PROMPT).finish()
-    expected = plain_greedy(folder, PROMPT, 24)
-    assert ids == expected[: len(ids)]
-    assert len(ids) == 24 or expected[len(ids)] in engine_control_ids(engine)
+    assert ids == plain_greedy(TINY, PROMPT, 24)
     assert last.usage is not None
     assert (last.usage.prompt_tokens, last.usage.cached_tokens) == (150, 0)
-
-
-def engine_control_ids(engine: Engine) -> frozenset[int]:
-    return engine._tokenizer.control_ids
 
 
 def test_reuse_across_keystrokes_changes_nothing(engine: Engine, folder: Path) -> None:
@@ -106,11 +94,11 @@ def test_seed_repeats_and_temperature_varies(engine: Engine) -> None:
 
 def test_stop_string_ends(engine: Engine) -> None:
     ids, _ = Collected(engine, PROMPT).finish()
-    text = engine._tokenizer.decode(ids)
+    text = engine._loaded.tokenizer.decode(ids)
     stopped, last = Collected(engine, PROMPT, stop=(text[1:3],)).finish()
     assert last.finish_reason == "stop"
     assert len(stopped) <= len(ids)
-    assert text[1:3] in engine._tokenizer.decode(stopped)
+    assert text[1:3] in engine._loaded.tokenizer.decode(stopped)
 
 
 @pytest.mark.parametrize("length", [0, TINY["max_position_embeddings"]])
@@ -120,7 +108,7 @@ def test_a_prompt_that_does_not_fit_is_refused(engine: Engine, length: int) -> N
 
 
 def test_not_a_number_fails_one_request(engine: Engine) -> None:
-    weight = engine._model.model.norm.weight
+    weight = engine._loaded.runner.network._norm.weight
     kept = weight.clone()
     weight.fill_(torch.nan)
     with pytest.raises(RequestRefused, match="the model failed"):
@@ -129,11 +117,14 @@ def test_not_a_number_fails_one_request(engine: Engine) -> None:
     assert Collected(engine, PROMPT).finish()[0]
 
 
-def test_documents_beyond_the_limit_lose_their_cache(engine: Engine) -> None:
-    for document in range(6):
-        Collected(engine, PROMPT, document=str(document)).finish()
-    assert Collected(engine, PROMPT, document="5").usage().cached_tokens == 149
-    assert Collected(engine, PROMPT, document="0").usage().cached_tokens == 0
+def test_the_least_recently_used_document_loses_its_cache(engine: Engine) -> None:
+    cache = engine._loaded.runner.cache
+    room = cache.pages * PAGE // len(PROMPT)
+    assert room < 150
+    for document in range(room + 2):
+        Collected(engine, [document + 40, *PROMPT], document=str(document)).finish()
+    assert Collected(engine, [room + 41, *PROMPT], document=str(room + 1)).usage().cached_tokens == 150
+    assert Collected(engine, [40, *PROMPT], document="0").usage().cached_tokens == 0
 
 
 def test_the_tokenizer_of_another_model_is_refused(tmp_path: Path) -> None:

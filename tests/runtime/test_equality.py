@@ -8,10 +8,11 @@ import torch
 from transformers import GPTBigCodeConfig, GPTBigCodeForCausalLM, Starcoder2Config, Starcoder2ForCausalLM
 
 from sc2lsp.runtime.config import parse_config
-from sc2lsp.runtime.kv_cache import KVCache
+from sc2lsp.runtime.kv_cache import Sequence
 from sc2lsp.runtime.model import CausalLM
+from sc2lsp.runtime.runner import Runner, Work
 
-from .checkpoints import PUBLISHED, TINY, TINY_BIGCODE, random_model
+from .checkpoints import PUBLISHED, TINY, TINY_BIGCODE, random_model, serving
 
 TOLERANCE = 1e-4  # logits, float32, largest absolute difference
 
@@ -108,14 +109,14 @@ def test_the_window_begins_to_matter_past_it() -> None:
 @pytest.mark.parametrize("chunk", [1, 7, 64, 250])
 def test_cached_prefill_in_chunks_equals_one_pass(chunk: int, raw: dict[str, Any]) -> None:
     """Up to the last position."""
-    model = random_model(raw)
     tokens = draw(raw, 512)
-    cache = KVCache(model.config, 512, torch.float32, torch.device("cpu"))
+    runner, sequence = serving(raw), Sequence()
+    runner.cache.reserve(sequence, 512)
     pieces = []
-    for piece in tokens.split(chunk, dim=1):
-        pieces.append(model.forward(piece, cache))
-        cache.commit(piece[0].tolist())
-    assert (torch.cat(pieces, dim=1) - model.forward(tokens)).abs().max() <= TOLERANCE
+    for piece in tokens[0].split(chunk):
+        pieces.append(runner.run([Work(sequence, piece.tolist(), len(piece))]))
+        runner.cache.commit(sequence, piece.tolist())
+    assert (torch.cat(pieces) - random_model(raw).forward(tokens)[0]).abs().max() <= TOLERANCE
 
 
 @pytest.mark.parametrize("raw", [TINY, TINY_BIGCODE], ids=["starcoder2", "starcoder"])
@@ -143,19 +144,20 @@ def test_greedy_generation_token_for_token(raw: dict[str, Any]) -> None:
         prompt = draw(raw, 150, seed)
         options = {"max_new_tokens": 60, "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
         expected = theirs.generate(prompt, attention_mask=torch.ones_like(prompt), **options)[0, 150:].tolist()
-        assert greedy(ours, prompt, 60) == expected
+        assert greedy(serving(raw, std=0.2), prompt[0].tolist(), 60) == expected
         produced |= set(expected)
     assert len(produced) > 20
 
 
-def greedy(model: CausalLM, prompt: torch.Tensor, count: int) -> list[int]:
-    cache = KVCache(model.config, prompt.shape[1] + count, torch.float32, torch.device("cpu"))
-    step, produced = prompt, []
+def greedy(runner: Runner, prompt: list[int], count: int) -> list[int]:
+    """The plain loop: one token a step."""
+    sequence, todo, produced = Sequence(), prompt, list[int]()
+    runner.cache.reserve(sequence, len(prompt) + count)
     for _ in range(count):
-        logits = model.forward(step, cache)
-        cache.commit(step[0].tolist())
-        step = logits[:, -1:].argmax(dim=-1)
-        produced.append(int(step))
+        token = int(runner.run([Work(sequence, todo, 1)]).argmax())
+        runner.cache.commit(sequence, todo)
+        todo = [token]
+        produced += todo
     return produced
 
 

@@ -9,7 +9,7 @@ from sc2lsp.runtime.api import RequestRefused, SamplingParams
 from sc2lsp.runtime.evaluate import Likelihood, Scorer
 from sc2lsp.runtime.tokenizer import Tokenizer
 
-from .checkpoints import TINY, random_model, write_checkpoint
+from .checkpoints import EXACT, TINY, random_model, write_checkpoint
 
 PROMPT = tuple((7 * i) % 200 + 40 for i in range(150))  # past the window of 64
 MIDDLE = (50, 61, 72, 83, 94)
@@ -18,7 +18,7 @@ MIDDLE = (50, 61, 72, 83, 94)
 @pytest.fixture(scope="module")
 def scorer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scorer]:
     folder = write_checkpoint(tmp_path_factory.mktemp("model"), std=0.2)
-    scorer = Scorer(str(folder), lambda message, fraction: None)
+    scorer = Scorer(str(folder), lambda message, fraction: None, EXACT)
     yield scorer
     scorer.close()
 

@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from sc2lsp.runtime.api import RequestRefused, SamplingParams
 from sc2lsp.runtime.errors import ModelError
 from sc2lsp.runtime.evaluate import Scorer
 
-from .checkpoints import TINY, TINY_BIGCODE, random_model, tokenizer_json, write_checkpoint
+from .checkpoints import EXACT, TINY, TINY_BIGCODE, plain_greedy, tokenizer_json, write_checkpoint
 
 FAMILIES = {"starcoder2": TINY, "starcoder": TINY_BIGCODE}
 PROMPT = tuple((7 * i) % 200 + 40 for i in range(150))  # past the window of StarCoder2's 64
@@ -26,17 +25,9 @@ def raw(request: pytest.FixtureRequest) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def engine(raw: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scorer]:
     folder = write_checkpoint(tmp_path_factory.mktemp("model"), raw, std=0.2)
-    engine = Scorer(str(folder), lambda message, fraction: None)
+    engine = Scorer(str(folder), lambda message, fraction: None, EXACT)
     yield engine
     engine.close()
-
-
-def plain(raw: dict[str, Any], prompt: tuple[int, ...], count: int) -> list[int]:
-    """No cache at all: the whole sequence again for every token."""
-    model, tokens = random_model(raw, std=0.2), list(prompt)
-    for _ in range(count):
-        tokens.append(int(model.forward(torch.tensor([tokens]))[0, -1].argmax()))
-    return tokens[len(prompt) :]
 
 
 @pytest.mark.parametrize("prompt", [PROMPT, (*PROMPT, 50, 51), PROMPT[:140], (99, *PROMPT), PROMPT])
@@ -44,15 +35,13 @@ def test_a_document_being_typed_is_answered_as_without_a_cache(
     raw: dict[str, Any], engine: Scorer, prompt: tuple[int, ...]
 ) -> None:
     answer = list(engine.answer("typed", prompt, GREEDY).token_ids)
-    expected = plain(raw, prompt, GREEDY.max_tokens)
-    assert answer == expected[: len(answer)]
-    assert len(answer) == len(expected) or expected[len(answer)] in engine._tokenizer.control_ids
+    assert answer == plain_greedy(raw, prompt, GREEDY.max_tokens)
 
 
 def test_the_last_position_is_served(raw: dict[str, Any], engine: Scorer) -> None:
     prompt = (PROMPT * 4)[: 512 - 2]
     answer = engine.answer("long", prompt, SamplingParams(max_tokens=2))
-    assert answer.token_ids == tuple(plain(raw, prompt, 2))[: len(answer.token_ids)]
+    assert list(answer.token_ids) == plain_greedy(raw, prompt, 2)
     assert engine.likelihood("long", prompt, (60, 61)).nats > 0
 
 
@@ -82,4 +71,4 @@ def test_the_tokenizer_of_the_other_family_is_refused(
     write_checkpoint(tmp_path, raw)
     (tmp_path / "tokenizer.json").write_bytes(tokenizer_json(other))
     with pytest.raises(ModelError, match="not of the same model"):
-        Scorer(str(tmp_path), lambda message, fraction: None)
+        Scorer(str(tmp_path), lambda message, fraction: None, EXACT)

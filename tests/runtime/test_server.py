@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.routing import Route, WebSocketRoute
@@ -18,7 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect, unix_connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from sc2lsp.runtime import connection, listen, server, wire
-from sc2lsp.runtime.api import Chunk, ModelFacts, Request, RequestRefused, SamplingParams
+from sc2lsp.runtime.api import NOTHING, Chunk, ModelFacts, Request, RequestRefused, SamplingParams
 from sc2lsp.runtime.client import ConnectionLost, RuntimeClient, RuntimeFailed, RuntimeTimeout
 from sc2lsp.runtime.errors import ModelError
 
@@ -50,7 +51,7 @@ class CountingEngine:
         self.closed = False
 
     def submit(self, request: Request, emit: Callable[[Chunk | RequestRefused], None]) -> CountingGeneration:
-        if request.document == "full":
+        if request.document.endswith("\nfull"):
             raise RequestRefused("busy", "later")
         generation = CountingGeneration()
         self.requests.append(request)
@@ -64,16 +65,16 @@ class CountingEngine:
     def _count(
         self, request: Request, emit: Callable[[Chunk | RequestRefused], None], aborted: threading.Event
     ) -> None:
-        if request.document == "broken":
+        if request.document.endswith("\nbroken"):
             emit(RequestRefused("failed", "out of memory"))
             return
         for i in range(request.sampling.max_tokens):
             if aborted.wait(self.step):
-                emit(Chunk(request.id, (), (), "cancelled"))
+                emit(Chunk(request.id, (), (), "cancelled", NOTHING))
                 return
             token = (request.prompt[-1] + 1 + i) % FACTS.vocab_size
             emit(Chunk(request.id, (token,) * self.tokens_per_chunk, (-0.5,) * self.tokens_per_chunk))
-        emit(Chunk(request.id, (), (), "length"))
+        emit(Chunk(request.id, (), (), "length", NOTHING))
 
 
 @contextlib.asynccontextmanager
@@ -182,9 +183,48 @@ REFUSALS: list[tuple[str, tuple[int, ...], SamplingParams, str]] = [
     ("d", (1,), SamplingParams(top_p=float("nan")), "bad_request"),
     ("d", (1,), SamplingParams(seed=-1), "bad_request"),
     ("d", (1,), SamplingParams(stop=("",)), "bad_request"),
+    ("d", (1,), SamplingParams(stop_ids=(2**70,)), "bad_request"),
+    ("d", (1,), SamplingParams(min_confidence=float("nan")), "bad_request"),
     ("broken", (1,), SamplingParams(), "failed"),
     ("full", (1,), SamplingParams(), "busy"),
 ]
+
+
+NAN = float("nan")
+OUTSIDE: list[tuple[dict[str, Any], str]] = [
+    ({"n": 0}, "n outside 1..16"),
+    ({"n": 17}, "n outside 1..16"),
+    ({"top_k": -1}, "top_k outside 0..100"),
+    ({"top_k": 101}, "top_k outside 0..100"),
+    ({"top_p": NAN}, "top_p outside (0, 1]"),
+    ({"temperature": NAN}, "temperature is negative or not finite"),
+    ({"seed": 2**63}, "seed outside 0..2^63-1"),
+    ({"stop_ids": (5, 100)}, "a stop id outside 0..99"),
+    ({"stop_ids": (-1, 5)}, "a stop id outside 0..99"),
+    ({"max_lines": -1}, "max_lines is negative"),
+    ({"min_indent": -1}, "min_indent outside 0..1000"),
+    ({"min_indent": 1001}, "min_indent outside 0..1000"),
+    ({"min_confidence": -0.1}, "min_confidence outside [0, 1]"),
+    ({"min_confidence": 1.1}, "min_confidence outside [0, 1]"),
+    ({"min_confidence": NAN}, "min_confidence outside [0, 1]"),
+]
+INSIDE: list[dict[str, Any]] = [
+    {"n": 1, "top_k": 0, "stop_ids": (), "max_lines": 0, "min_indent": 0, "min_confidence": 0.0, "seed": None},
+    {"n": 16, "top_k": 100, "stop_ids": (0, 99), "max_lines": 9999, "min_indent": 1000, "min_confidence": 1.0},
+    {"max_tokens": 4096, "temperature": 1e300, "top_p": 1e-300, "seed": 2**63 - 1, "stop": ("\n",)},
+]
+
+
+@pytest.mark.parametrize(("sampling", "message"), OUTSIDE)
+def test_each_limit_is_named(sampling: dict[str, Any], message: str) -> None:
+    wrong = connection.what_is_wrong(Request(1, "d", (1,), SamplingParams(**sampling)), FACTS)
+    assert wrong is not None
+    assert wrong.startswith(message)
+
+
+@pytest.mark.parametrize("sampling", INSIDE)
+def test_what_is_at_a_limit_is_served(sampling: dict[str, Any]) -> None:
+    assert connection.what_is_wrong(Request(1, "d", (99,), SamplingParams(**sampling)), FACTS) is None
 
 
 async def test_refusals(url: str) -> None:

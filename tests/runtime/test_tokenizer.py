@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from sc2lsp.runtime.errors import ModelError
 from sc2lsp.runtime.tokenizer import REQUIRED, Tokenizer, read_tokenizer_json
@@ -121,3 +123,41 @@ def test_an_older_checkpoints_files_are_converted(tmp_path: Path, tokenizer: Tok
 def test_no_tokenizer_at_all(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"no tokenizer\.json"):
         read_tokenizer_json(tmp_path)
+
+
+# -- the bytes of tokens
+
+TOKENIZERS = [Tokenizer(train_tokenizer(SAMPLE, 320)), Tokenizer(tokenizer_json(TINY_BIGCODE))]
+
+
+@pytest.mark.parametrize("tokenizer", TOKENIZERS)
+@given(st.text())
+@example("\0\t\n\r\x7f\x80\xa0\xad\xff\u0100\u0143\u200b😀 <fim_middle>")
+def test_bytes_of_the_tokens_are_those_of_the_text(tokenizer: Tokenizer, text: str) -> None:
+    assert b"".join(map(tokenizer.bytes_of, tokenizer.encode(text))) == text.encode()
+
+
+def test_every_byte_has_its_token(tokenizer: Tokenizer) -> None:
+    spelled = [tokenizer.bytes_of(id) for id in range(tokenizer.vocab_size)]
+    assert {token for token in spelled if len(token) == 1} == {bytes([byte]) for byte in range(256)}
+    assert all(token.decode(errors="replace") == tokenizer.decode([id]) for id, token in enumerate(spelled))
+
+
+def test_control_tokens_are_spelled_and_unknown_ids_are_nothing(tokenizer: Tokenizer) -> None:
+    assert {name: tokenizer.bytes_of(id).decode() for name, id in tokenizer.control.items()} == {
+        name: name for name in CONTROL_TOKENS
+    }
+    assert [tokenizer.bytes_of(id) for id in (-1, tokenizer.vocab_size, 2**40)] == [b""] * 3
+
+
+def test_tokens_outside_of_the_alphabet_are_their_own_text() -> None:
+    """As in `decode`, beside an added token that holds a blank and a letter of the alphabet."""
+    raw = json.loads(train_tokenizer(SAMPLE, 320))
+    size = len(raw["model"]["vocab"])
+    raw["model"]["vocab"]["漢a"] = size
+    plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": False}
+    raw["added_tokens"].append({"id": size + 1, "content": "  é", **plain})
+    tokenizer = Tokenizer(json.dumps(raw).encode())
+    assert tokenizer.bytes_of(size).decode() == tokenizer.decode([size]) == "漢a"
+    assert tokenizer.encode("x  é") == [*tokenizer.encode("x"), size + 1]
+    assert tokenizer.bytes_of(size + 1).decode() == "  é"

@@ -1,0 +1,102 @@
+"""A model's name -> all that an engine needs to serve it: files found and checked, weights packed, a cache sized.
+
+Runs once, before any request; knows nothing of them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from . import memory, weights
+from .api import ModelFacts
+from .config import ModelConfig, read_config
+from .errors import ModelError
+from .forward import Network
+from .kv_cache import PAGE, KVCache, page_bytes
+from .precision import Precision, activation_dtype, default_precision, pack
+from .runner import Runner
+from .tokenizer import Tokenizer, read_tokenizer_json
+
+CACHE_BYTES = 512 << 20  # on a CPU; one document at full length in any case
+GPU_SHARE = 0.85  # of what the weights left there
+MOST_CONTEXTS = 256  # documents at full length: more memory is never taken
+_SMALL_MODEL = 100_000_000  # parameters: up to here one thread is as fast as two, and leaves the other cores alone
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a user may choose about a model's place in memory; None takes what suits the device."""
+
+    precision: Precision | None = None
+    cache_bytes: int | None = None  # for keys and values; one document at full length gets them in any case
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model in memory; `threads` of a CPU compute it."""
+
+    facts: ModelFacts
+    runner: Runner
+    tokenizer: Tokenizer
+    tokenizer_json: bytes
+    threads: int
+
+
+def load(model: str, progress: Progress, options: Options) -> Loaded:
+    """`model` is a folder, a hub id or "embedded"; `progress(what is done, fraction)` is told. Raises ModelError."""
+    device = _device()
+    progress("locating the model", 0.0)
+    folder = weights.fetch(model)
+    tokenizer_json = read_tokenizer_json(folder)
+    tokenizer = Tokenizer(tokenizer_json)
+    config = read_config(folder)
+    _check_pair(folder, tokenizer, config)
+    parameters = weights.parameter_count(config)
+    precision = options.precision or default_precision(device)
+    dtype = activation_dtype(precision, device)
+    progress("loading weights", 0.2)
+    loaded = weights.load(folder, dtype, device)
+    progress("packing weights", 0.7)
+    network = Network(loaded, lambda weight, bias: pack(weight, bias, precision, dtype))
+    cache = KVCache(config, _pages(config, dtype, device, options.cache_bytes), dtype, device)
+    facts = ModelFacts(
+        name=model,
+        parameters=parameters,
+        context_length=config.context_length,
+        window=config.window,
+        vocab_size=config.vocab_size,
+        device=str(device),
+        dtype=precision,
+        tokenizer_sha256=tokenizer.sha256,
+    )
+    threads = 1 if parameters <= _SMALL_MODEL else torch.get_num_threads()
+    return Loaded(facts, Runner(network, cache), tokenizer, tokenizer_json, threads)
+
+
+def _check_pair(folder: Path, tokenizer: Tokenizer, config: ModelConfig) -> None:
+    if tokenizer.vocab_size > config.vocab_size:
+        sizes = f"{tokenizer.vocab_size} tokens, config.json {config.vocab_size}"
+        raise ModelError(f"{folder}: tokenizer.json has {sizes}; they are not of the same model")
+    if tokenizer.family != config.family:
+        kinds = f"{tokenizer.family}, config.json of {config.family}"
+        raise ModelError(f"{folder}: tokenizer.json is of {kinds}; they are not of the same model")
+
+
+def _pages(config: ModelConfig, dtype: torch.dtype, device: torch.device, budget: int | None) -> int:
+    one = -(-config.context_length // PAGE)
+    return max(one, min((budget or _budget(device)) // page_bytes(config, dtype), MOST_CONTEXTS * one))
+
+
+def _budget(device: torch.device) -> int:
+    free = memory.free_bytes(device) if device.type == "cuda" else None
+    return CACHE_BYTES if free is None else int(GPU_SHARE * free)
+
+
+def _device() -> torch.device:
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
