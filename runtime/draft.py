@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from .draft_model import DraftModel
 from .token_index import TokenIndex
 
 Source = Literal["shown", "prompt", "workspace", "model"]
 
 MIN_MATCH, MAX_MATCH = 2, 8  # tokens
+SURE_MATCH = 6  # tokens: from here on a copy is likelier right than a smaller model
 MAX_DRAFT = 8  # tokens; on a CPU every further one costs a twelfth of a step
 MAX_SHOWN = 32  # tokens of what was shown before: nearly always right
 _PATIENCE = 0.75  # how slowly the share of accepted tokens follows what is seen
@@ -33,11 +35,18 @@ class Proposal:
 class Draft:
     """The tokens of one answer, searchable, and how well what they proposed did."""
 
-    def __init__(self, prompt: Sequence[int], shown: Sequence[int] = (), index: TokenIndex | None = None) -> None:
-        """`shown`: how an earlier answer goes on from here, if this one comes out the same."""
+    def __init__(
+        self,
+        prompt: Sequence[int],
+        shown: Sequence[int] = (),
+        index: TokenIndex | None = None,
+        model: DraftModel | None = None,
+    ) -> None:
+        """`shown`: how an earlier answer goes on from here, if this one comes out the same. Owns `model`."""
         self._data = bytearray(array("i", prompt).tobytes())
         self._shown = list(shown)
         self._index = index
+        self._model = model
         self._hope = 0.5  # exponential mean of the share of drafted tokens that were accepted
         # Mutated by: advance(), on the engine's thread.
 
@@ -65,8 +74,14 @@ class Draft:
             match = self._index.match(self._last_tokens(MAX_MATCH), MAX_DRAFT)
             if match is not None and match.length > length:
                 length, found, source = match.length, list(match.tokens), "workspace"
+        if self._model is not None and length < SURE_MATCH:
+            return Proposal(tokens, "model") if (tokens := self._model.propose(self.tokens, room)) else None
         size = min(room, max(1, round(2 * length * self._hope)))
         return Proposal(found[:size], source) if found else None
+
+    def close(self) -> None:
+        if self._model is not None:
+            self._model.close()
 
     def _last_tokens(self, count: int) -> list[int]:
         return array("i", bytes(self._data[-count * _WIDTH :])).tolist()

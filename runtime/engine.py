@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
-from time import perf_counter
 from typing import TypeVar
 
 import torch
@@ -23,9 +22,8 @@ from .scheduler import Emit, Generation, Scheduler
 Result = TypeVar("Result")
 
 MAX_UNFINISHED = 128  # requests, under way or waiting
-STEP_SECONDS = 0.1  # that a step may take: so long an abort or another user's next token waits behind a prompt
-STEP_ROWS = (64, 512)  # so many rows, whatever the time
-_MEASURED_ROWS = 64
+STEP_ROWS = (32, 512)
+CPU_STEP = 1_500_000_000  # rows times parameters: 0.1 s on one core. No clock decides: the same again is the same again
 DEFAULT = Options()
 
 
@@ -41,7 +39,7 @@ class Engine:
         self.facts = loaded.facts
         self.tokenizer_json = loaded.tokenizer_json
         self._loaded = loaded
-        self._scheduler = Scheduler(loaded.runner, loaded.tokenizer, STEP_ROWS[0], self._ended)
+        self._scheduler = Scheduler(loaded, _step_rows(self.facts.device, self.facts.parameters), self._ended)
         self._unfinished = threading.BoundedSemaphore(MAX_UNFINISHED)
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._closing = False
@@ -117,18 +115,19 @@ class Engine:
         self._scheduler.abort_all()
 
     def _warm_up(self) -> None:
-        """Pay for lazy initialisation now, and learn how many rows a step may have."""
+        """Pay for lazy initialisation now, on keys and values that are thrown away."""
         runner, sequence = self._loaded.runner, Cached()
-        tokens = (self._loaded.tokenizer.encode("def main():\n    pass\n") * _MEASURED_ROWS)[:_MEASURED_ROWS]
+        tokens = self._loaded.tokenizer.encode("def main():\n    pass\n" * 8)
         runner.cache.reserve(sequence, len(tokens))
-        seconds = []
-        for work in (Work(sequence, tokens[:1], 1), Work(sequence, tokens, 1), Work(sequence, tokens, 1)):
-            started = perf_counter()
-            runner.run([work]).argmax().item()
-            seconds.append(perf_counter() - started)
+        for rows in (1, 4, len(tokens)):
+            runner.run([Work(sequence, tokens[:rows], 1)]).argmax().item()
         runner.cache.drop(sequence)
-        least, most = STEP_ROWS
-        self._scheduler.rows = max(least, min(int(STEP_SECONDS / seconds[-1] * len(tokens)), most))
+
+
+def _step_rows(device: str, parameters: int) -> int:
+    """Rows of a step: so long an abort or another user's next token waits behind a prompt."""
+    least, most = STEP_ROWS
+    return most if device != "cpu" else max(least, min(CPU_STEP // parameters, most))
 
 
 def _settle(future: "Future[Result]", function: Callable[[], Result]) -> None:

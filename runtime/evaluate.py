@@ -34,6 +34,14 @@ class Likelihood:
 class Scorer(Engine):
     """An engine that is asked in turn, and that also says how likely a given answer is."""
 
+    def forget(self) -> None:
+        """Let the next prompt find nothing in the cache."""
+        self.call(self._forget).result()
+
+    def _forget(self) -> None:
+        self._scheduler.sessions.clear()
+        self._loaded.runner.cache.forget()
+
     def answer(self, document: str, prompt: tuple[int, ...], sampling: SamplingParams) -> Answer:
         """Generate and wait. Raises RequestRefused."""
         arrived: queue.SimpleQueue[Chunk | RequestRefused] = queue.SimpleQueue()

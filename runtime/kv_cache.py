@@ -116,6 +116,10 @@ class KVCache:
         self._pool.release(sequence.pages[sequence.unseen :])
         sequence.tokens, sequence.pages, sequence.digests, sequence.unseen = [], [], [], 0
 
+    def forget(self) -> None:
+        """No page is found by its content any more."""
+        self._pool.forget_all()
+
     def _common(self, sequence: Sequence, prompt: tuple[int, ...]) -> int:
         """How many of the sequence's first tokens can stay; none where their window was given back."""
         limit = min(len(sequence.tokens), len(prompt) - 1)

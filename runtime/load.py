@@ -21,6 +21,7 @@ from .tokenizer import Tokenizer, read_tokenizer_json
 
 CACHE_BYTES = 512 << 20  # on a CPU; one document at full length in any case
 GPU_SHARE = 0.85  # of what the weights left there
+DRAFTED_CONTEXTS = 4  # documents at full length that a smaller model keeps
 MOST_CONTEXTS = 256  # documents at full length: more memory is never taken
 _SMALL_MODEL = 100_000_000  # parameters: up to here one thread is as fast as two, and leaves the other cores alone
 
@@ -33,6 +34,7 @@ class Options:
 
     precision: Precision | None = None
     cache_bytes: int | None = None  # for keys and values; one document at full length gets them in any case
+    draft_model: str | None = None  # a smaller one with the same tokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Loaded:
 
     facts: ModelFacts
     runner: Runner
+    drafter: Runner | None  # of the smaller model
     tokenizer: Tokenizer
     tokenizer_json: bytes
     threads: int
@@ -56,13 +59,10 @@ def load(model: str, progress: Progress, options: Options) -> Loaded:
     config = read_config(folder)
     _check_pair(folder, tokenizer, config)
     parameters = weights.parameter_count(config)
-    precision = options.precision or default_precision(device)
-    dtype = activation_dtype(precision, device)
+    precision = options.precision or default_precision(device, parameters)
     progress("loading weights", 0.2)
-    loaded = weights.load(folder, dtype, device)
-    progress("packing weights", 0.7)
-    network = Network(loaded, lambda weight, bias: pack(weight, bias, precision, dtype))
-    cache = KVCache(config, _pages(config, dtype, device, options.cache_bytes), dtype, device)
+    drafter = None if options.draft_model is None else _drafter(options.draft_model, tokenizer, precision, device)
+    runner = _runner(folder, config, precision, device, options.cache_bytes)
     facts = ModelFacts(
         name=model,
         parameters=parameters,
@@ -74,7 +74,27 @@ def load(model: str, progress: Progress, options: Options) -> Loaded:
         tokenizer_sha256=tokenizer.sha256,
     )
     threads = 1 if parameters <= _SMALL_MODEL else torch.get_num_threads()
-    return Loaded(facts, Runner(network, cache), tokenizer, tokenizer_json, threads)
+    return Loaded(facts, runner, drafter, tokenizer, tokenizer_json, threads)
+
+
+def _runner(
+    folder: Path, config: ModelConfig, precision: Precision, device: torch.device, cache_bytes: int | None
+) -> Runner:
+    dtype = activation_dtype(precision, device)
+    loaded = weights.load(folder, dtype, device)
+    network = Network(loaded, lambda weight, bias: pack(weight, bias, precision, dtype))
+    return Runner(network, KVCache(config, _pages(config, dtype, device, cache_bytes), dtype, device))
+
+
+def _drafter(model: str, tokenizer: Tokenizer, precision: Precision, device: torch.device) -> Runner:
+    """The smaller model, with keys and values for a few documents."""
+    folder = weights.fetch(model)
+    other = Tokenizer(read_tokenizer_json(folder))
+    if other.sha256 != tokenizer.sha256:
+        raise ModelError(f"{model} cannot draft: its tokenizer is not that of the model; 3B drafts for 7B and 15B")
+    config = read_config(folder)
+    one = -(-config.context_length // PAGE) * page_bytes(config, activation_dtype(precision, device))
+    return _runner(folder, config, precision, device, DRAFTED_CONTEXTS * one)
 
 
 def _check_pair(folder: Path, tokenizer: Tokenizer, config: ModelConfig) -> None:

@@ -74,6 +74,10 @@ class PagePool:
         if digest is not None:
             del self._page_of[digest]
 
+    def forget_all(self) -> None:
+        self._page_of.clear()
+        self._digest_of.clear()
+
     def find(self, digest: bytes) -> int | None:
         return self._page_of.get(digest)
 

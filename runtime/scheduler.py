@@ -18,6 +18,8 @@ from torch import Tensor
 from .answer import Answer, NotFinite, Progress
 from .api import Chunk, Request, RequestRefused, Usage
 from .draft import Draft, Source
+from .draft_model import DraftModel
+from .load import Loaded
 from .runner import Runner, Work
 from .sampler import choose, seed_of
 from .sessions import TAIL, Session, Sessions
@@ -83,14 +85,16 @@ CANCELLED = Progress([], [], "cancelled", [])
 class Scheduler:
     """Requests from their arrival to their last token."""
 
-    def __init__(self, runner: Runner, tokenizer: Tokenizer, rows: int, ended: Callable[[Generation], None]) -> None:
+    def __init__(self, loaded: Loaded, rows: int, ended: Callable[[Generation], None]) -> None:
         """`rows`: of one step, at most. `ended` hears of every generation once it is over."""
+        runner, tokenizer = loaded.runner, loaded.tokenizer
         self.rows = rows
         self.index = TokenIndex()
         self.sessions = Sessions(runner.cache)
         self.drafted, self.accepted = Counter[Source](), Counter[Source]()  # tokens
-        self._runner, self._tokenizer, self._ended = runner, tokenizer, ended
+        self._runner, self._drafter, self._tokenizer, self._ended = runner, loaded.drafter, tokenizer, ended
         self._banned = _banned(runner, tokenizer)
+        self._never_drafted = None if loaded.drafter is None else _banned(loaded.drafter, tokenizer)
         self._waiting: deque[_Task] = deque()
         self._running: list[_Task] = []
         # Mutated by every method.
@@ -145,7 +149,17 @@ class Scheduler:
         sequence = task.session.sequence
         stops = Stops(params, self._tokenizer.control_ids, self._tokenizer.bytes_of)
         todo = list(prompt[len(sequence.tokens) :])
-        return Answer(params, seed_of(params, task.index), sequence, todo, Draft(prompt, rest, self.index), stops)
+        return Answer(
+            params,
+            seed_of(params, task.index),
+            sequence,
+            todo,
+            Draft(prompt, rest, self.index, self._draft_model()),
+            stops,
+        )
+
+    def _draft_model(self) -> DraftModel | None:
+        return None if self._drafter is None else DraftModel(self._drafter, self._never_drafted)
 
     def _planned(self) -> list[Planned]:
         left = self.rows
@@ -218,6 +232,7 @@ class Scheduler:
             self._waiting.remove(task)
             return
         self._running.remove(task)
+        task.answer.draft.close()
         self.drafted.update(task.answer.drafted)
         self.accepted.update(task.answer.accepted)
         task.totals.drafted += task.answer.drafted.total()

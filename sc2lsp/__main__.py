@@ -174,11 +174,16 @@ def index(root: Path, as_json: bool) -> None:
 @click.option("--listen", help="unix:/path or tcp://127.0.0.1:port; by default the user's own socket for this model.")
 @click.option("--token", envvar="SC2LSP_TOKEN", help="What clients of a tcp address must present.")
 @click.option("--idle-timeout", type=click.FloatRange(min=1), help="End after so many seconds without a client.")
-def serve(model: str | None, listen: str | None, token: str | None, idle_timeout: float | None) -> None:
+@click.option("--precision", help="auto, fp32, bf16, fp16, int8, int4 or fp8.")
+@click.option("--kv-cache-mb", type=int, help="For keys and values; 0 takes what suits the device.")
+@click.option("--draft-model", help="A smaller model with the same tokenizer that drafts: 3B for 7B.")
+def serve(
+    model: str | None, listen: str | None, token: str | None, idle_timeout: float | None, **settings: str | int | None
+) -> None:
     """The runtime: load a model and answer clients."""
     from sc2lsp.serve import serve as run
 
-    run(_config(model).model, listen, token, idle_timeout)
+    run(_config(model, **settings), listen, token, idle_timeout)
 
 
 @main.command()
@@ -328,10 +333,10 @@ def evaluate(
         raise click.exceptions.Exit(130)
 
 
-def _config(model: str | None) -> "Config":
+def _config(model: str | None, **settings: str | int | None) -> "Config":
     from sc2lsp.config import load
 
-    return load(command_line={"model": model})
+    return load(command_line={"model": model, **settings})
 
 
 def _required(place: str | None) -> str:

@@ -144,7 +144,8 @@ class Backend:
         config = self._config
         if config.endpoint:
             return await RuntimeClient.connect(config.endpoint, config.token or None, self._report)
-        return await daemon.connect(absolute_model(config.model), self._report, config.idle_timeout)
+        model = absolute_model(config.model)
+        return await daemon.connect(model, self._report, config.idle_timeout, serve_options(config))
 
 
 def _retrieve(task: asyncio.Task[Model]) -> None:
@@ -172,6 +173,12 @@ def absolute_model(model: str) -> str:
     """A model's folder as an absolute path; hub ids and "embedded" as they are. The runtime has another directory."""
     folder = None if model == EMBEDDED else model_folder(model)
     return model if folder is None else str(folder)
+
+
+def serve_options(config: Config) -> list[str]:
+    """What `sc2lsp serve` has to be told beside the model."""
+    draft = absolute_model(config.draft_model) if config.draft_model else ""
+    return [f"--draft-model={draft}", f"--precision={config.precision}", f"--kv-cache-mb={config.kv_cache_mb}"]
 
 
 async def _tokenizer(client: RuntimeClient, facts: ModelFacts) -> Tokenizer:

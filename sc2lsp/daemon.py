@@ -96,25 +96,27 @@ def hold(place: Endpoint) -> Generator[None]:
         lock.release()
 
 
-def serve_command(model: str, place: Endpoint, idle_timeout: float) -> list[str]:
+def serve_command(model: str, place: Endpoint, idle_timeout: float, options: Sequence[str] = ()) -> list[str]:
     """-P: a folder called `sc2lsp` in the current directory must not be run in our name."""
-    options = ["--model", model, "--listen", place.url, "--idle-timeout", f"{idle_timeout:g}"]
-    return [sys.executable, "-P", "-m", "sc2lsp", "serve", *options]
+    always = ["--model", model, "--listen", place.url, "--idle-timeout", f"{idle_timeout:g}"]
+    return [sys.executable, "-P", "-m", "sc2lsp", "serve", *always, *options]
 
 
 async def connect(
     model: str,
     on_status: Callable[[wire.Status], None] | None = None,
     idle_timeout: float = 900.0,
+    options: Sequence[str] = (),
     within: float = 30.0,
     command: Sequence[str] | None = None,
 ) -> RuntimeClient:
     """A connection to `model`'s runtime, which is started if none answers within `within` seconds. Raises DaemonError.
 
-    A model given as a path must be absolute. `command` stands in for `serve_command`. The model may still be loading.
+    A model given as a path must be absolute. A runtime that is started gets `options` as well; `command` stands in for
+    `serve_command`. The model may still be loading.
     """
     place = endpoint(model)
-    command = command or serve_command(model, place, idle_timeout)
+    command = command or serve_command(model, place, idle_timeout, options)
     clock = asyncio.get_running_loop().time
     give_up = clock() + within
     child: subprocess.Popen[bytes] | None = None

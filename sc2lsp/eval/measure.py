@@ -39,6 +39,7 @@ class _Likelihood(Protocol):
 class Respondent(Protocol):
     """What `runtime.evaluate.Scorer` offers."""
 
+    def forget(self) -> None: ...
     def answer(self, document: str, prompt: tuple[int, ...], sampling: SamplingParams) -> _Answer: ...
     def likelihood(self, document: str, prompt: tuple[int, ...], middle: tuple[int, ...]) -> _Likelihood: ...
 
@@ -82,6 +83,7 @@ def measure(
 
 def _row(subject: Subject, case: Case, view: View, typed: View | None, variant: Variant, limit: int) -> Row:
     document = f"{case.hole} {variant}"
+    subject.respondent.forget()
     asked = _ask(subject.model, view, variant, limit, None)
     text, cold = _generate(subject, document, case, asked, case.prefix)
     likelihood, size = _likelihood(subject, document, case, asked.prompt), len(case.middle.encode())

@@ -53,6 +53,14 @@ def test_what_was_asked_before_changes_nothing(scorer: Scorer) -> None:
     check(scorer, "a", (*PROMPT, 99), MIDDLE)
 
 
+def test_what_is_forgotten_is_computed_again(scorer: Scorer) -> None:
+    params = SamplingParams(max_tokens=12)
+    first = scorer.answer("d", PROMPT, params)
+    scorer.forget()
+    again = scorer.answer("e", PROMPT, params)
+    assert (again.token_ids, again.usage.cached_tokens) == (first.token_ids, 0)
+
+
 def test_the_likeliest_answer_is_likelier_than_another(scorer: Scorer) -> None:
     written = scorer.answer("b", PROMPT, SamplingParams(max_tokens=4)).token_ids
     other = (*written[:-1], written[-1] + 1)

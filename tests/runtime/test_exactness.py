@@ -6,6 +6,8 @@ read in pieces of any size; after an abort. Both families, past the window, gree
 
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from sc2lsp.runtime.api import Chunk
 from sc2lsp.runtime.draft import Draft, Proposal
 from sc2lsp.runtime.engine import Engine
+from sc2lsp.runtime.errors import ModelError
 
 from .checkpoints import EXACT, TINY, TINY_BIGCODE, plain_greedy, write_checkpoint
 from .test_engine import Collected
@@ -134,6 +137,31 @@ def test_whatever_is_drafted(
     assert at_once(engine, **sampling) == without
     right = engine._scheduler.accepted.total() / engine._scheduler.drafted.total()
     assert right == 1.0 if share == 0.0 else right < 0.9
+
+
+@pytest.mark.parametrize("seed", [0, 1], ids=["the model itself", "another"])
+@pytest.mark.parametrize("sampling", [{}, SAMPLED], ids=["greedy", "sampled"])
+def test_a_smaller_model_drafts(
+    raw: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, sampling: dict[str, object]
+) -> None:
+    monkeypatch.setattr("sc2lsp.runtime.draft_model._SURE", -100.0)  # random models are sure of nothing
+    folder = write_checkpoint(tmp_path / "model", raw, std=0.2)
+    small = write_checkpoint(tmp_path / "small", raw, seed, std=0.2)
+    plain = Engine(str(folder), lambda message, fraction: None, EXACT)
+    without = one_by_one(plain, **sampling)
+    plain.close()
+    engine = Engine(str(folder), lambda message, fraction: None, replace(EXACT, draft_model=str(small)))
+    assert at_once(engine, **sampling) == one_by_one(engine, **sampling) == without
+    drafted, accepted = engine._scheduler.drafted["model"], engine._scheduler.accepted["model"]
+    engine.close()
+    assert drafted and (sampling or accepted / drafted > 0.8 if seed == 0 else accepted < drafted)
+
+
+def test_a_model_with_another_tokenizer_cannot_draft(tmp_path: Path) -> None:
+    folder = write_checkpoint(tmp_path / "model")
+    other = write_checkpoint(tmp_path / "other", TINY_BIGCODE)
+    with pytest.raises(ModelError, match="cannot draft"):
+        Engine(str(folder), lambda message, fraction: None, replace(EXACT, draft_model=str(other)))
 
 
 def test_what_was_shown_is_drafted_again(engine: Engine, plain: list[list[int]]) -> None:

@@ -1,6 +1,7 @@
 """The backend's promises to whoever types: no process a keystroke, no tokenizer that is not the model's."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,9 @@ def starts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     models: list[str] = []
     command = daemon.serve_command
 
-    def counted(model: str, place: daemon.Endpoint, idle_timeout: float) -> list[str]:
+    def counted(model: str, place: daemon.Endpoint, idle_timeout: float, options: Sequence[str]) -> list[str]:
         models.append(model)
-        return command(model, place, idle_timeout)
+        return command(model, place, idle_timeout, options)
 
     monkeypatch.setattr(daemon, "serve_command", counted)
     return models

@@ -24,7 +24,7 @@ SCRIPT = """
 import sys, threading, time
 from sc2lsp import daemon
 from sc2lsp.runtime import server
-from sc2lsp.runtime.api import Chunk, ModelFacts
+from sc2lsp.runtime.api import NOTHING, Chunk, ModelFacts
 
 class Generation:
     def __init__(self): self.aborted = threading.Event()
@@ -41,7 +41,7 @@ class Engine:
         for _ in range(request.sampling.max_tokens):
             if aborted.wait(0.002): break
             emit(Chunk(request.id, (7,), (0.0,)))
-        emit(Chunk(request.id, (), (), "length"))
+        emit(Chunk(request.id, (), (), "length", NOTHING))
     def close(self): pass
 
 model = sys.argv[1]
