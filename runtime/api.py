@@ -36,12 +36,24 @@ class SamplingParams:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One completion. `document` names the KV session that consecutive prompts of one document share."""
+    """One completion. `document` names the KV session that consecutive prompts of one document share; drafts are found
+    in the documents of `workspace`.
+    """
 
     id: int
     document: str
     prompt: tuple[int, ...]
     sampling: SamplingParams
+    workspace: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """The tokens of a document of a workspace, in place of those before; none where there is no such document now."""
+
+    workspace: str
+    document: str
+    tokens: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from . import wire
-from .api import Chunk, ModelFacts, Request, RequestRefused, SamplingParams
+from .api import Chunk, Indexed, ModelFacts, Request, RequestRefused, SamplingParams
 
 OPEN_TIMEOUT = 5.0  # seconds for connection, handshake and the server's first two frames
 PING_INTERVAL, PING_TIMEOUT = 5.0, 20.0  # a half-open connection ends after their sum; a busy server lives on
@@ -118,6 +118,7 @@ class RuntimeClient:
         sampling: SamplingParams,
         first_chunk_within: float = 30.0,
         next_chunk_within: float = 10.0,
+        workspace: str = "",
     ) -> AsyncGenerator[Chunk, None]:
         """Stream one completion; leaving the stream early cancels it in the runtime. Deadlines in seconds.
 
@@ -128,7 +129,7 @@ class RuntimeClient:
         under_way = True
         within = first_chunk_within
         try:
-            await self._request(Request(id, document, tuple(prompt), sampling))
+            await self._request(Request(id, document, tuple(prompt), sampling, workspace))
             while under_way:
                 answer = await _next(answers, within)
                 if not isinstance(answer, Chunk):
@@ -141,6 +142,13 @@ class RuntimeClient:
             del self._answers[id]
             if under_way:
                 self._cancel(id)
+
+    async def put_document(self, indexed: Indexed) -> None:
+        """Let drafts be found in a document. Raises ConnectionLost, or RequestRefused for one that is too long."""
+        try:
+            await self._send(indexed)
+        except wire.WireError as wrong:
+            raise RequestRefused("bad_request", str(wrong)) from None
 
     async def close(self) -> None:
         await self._socket.close()

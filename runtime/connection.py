@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from . import wire
-from .api import NOTHING, Chunk, ModelFacts, Request, RequestRefused, SamplingParams
+from .api import NOTHING, Chunk, Indexed, ModelFacts, Request, RequestRefused, SamplingParams
 
 if TYPE_CHECKING:
     from .scheduler import Generation
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MAX_TOKENS = 4096  # of one answer
 MAX_ANSWERS = 16  # to one prompt
 MAX_INDENT = 1000  # columns
+MAX_INDEXED = 4 << 20  # tokens of one client in which drafts are looked for
 MAX_RUNNING = 64  # requests of one connection, waiting or running
 OUTBOX = 4096  # frames that wait for a slow reader before its connection is dropped
 
@@ -36,6 +37,8 @@ class Connection:
         self._outbox: asyncio.Queue[bytes] = asyncio.Queue(OUTBOX)
         self._waiting: dict[int, Request] = {}  # for the model
         self._running: dict[int, Generation] = {}
+        self._indexed: dict[tuple[str, str], int] = {}  # workspace and document -> tokens
+        self._indexed_tokens = 0
         self._tokenizer_wanted = False
         self._writer: asyncio.Task[None] | None = None
 
@@ -53,6 +56,8 @@ class Connection:
             for generation in self._running.values():
                 generation.abort()
             self._running.clear()
+            if self._service.engine is not None:
+                self._service.engine.forget_workspaces({workspace for workspace, _ in self._indexed})
             reader.cancel()
             self._writer.cancel()
         for task in ended:
@@ -94,6 +99,8 @@ class Connection:
                 self._cancel(id)
             case wire.TokenizerWanted():
                 self._send_tokenizer()
+            case Indexed():
+                self._index(frame)
 
     def _generate(self, request: Request) -> None:
         if request.id in self._running or request.id in self._waiting:
@@ -104,6 +111,20 @@ class Connection:
             self._waiting[request.id] = request
         else:
             self._submit(request)
+
+    def _index(self, indexed: Indexed) -> None:
+        """For drafts alone: what comes too early or is too much is dropped, and nobody is told."""
+        engine, name = self._service.engine, f"{self._name}\n{indexed.workspace}"
+        if engine is None:
+            return
+        self._indexed_tokens -= self._indexed.pop((name, indexed.document), 0)
+        tokens = indexed.tokens if self._indexed_tokens + len(indexed.tokens) <= MAX_INDEXED else ()
+        try:
+            engine.put_document(Indexed(name, indexed.document, tokens))
+        except RequestRefused as refusal:
+            raise wire.WireError(str(refusal)) from None
+        self._indexed[name, indexed.document] = len(tokens)
+        self._indexed_tokens += len(tokens)
 
     def _submit(self, request: Request) -> None:
         engine = self._service.engine
@@ -118,7 +139,8 @@ class Connection:
             self._service.soon(self._deliver, request.id, answer)
 
         try:
-            mine = replace(request, id=next(self._service.ids), document=f"{self._name}\n{request.document}")
+            document, workspace = f"{self._name}\n{request.document}", f"{self._name}\n{request.workspace}"
+            mine = replace(request, id=next(self._service.ids), document=document, workspace=workspace)
             self._running[request.id] = engine.submit(mine, emit)
         except RequestRefused as refusal:
             self._send(wire.Refused(request.id, refusal.kind, str(refusal)))

@@ -6,14 +6,14 @@ client's.
 
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from functools import partial
 from typing import TypeVar
 
 import torch
 
-from .api import Request, RequestRefused
+from .api import Indexed, Request, RequestRefused
 from .kv_cache import Sequence as Cached
 from .load import Options, Progress, load
 from .runner import Work
@@ -68,12 +68,19 @@ class Engine:
         self._inbox.put(partial(_settle, future, function))
         return future
 
-    def put_document(self, document: str, tokens: Sequence[int]) -> None:
-        """Look for drafts in these tokens of a workspace, no longer in those that `document` had before."""
-        self._inbox.put(partial(self._scheduler.index.put, document, tokens))
+    def put_document(self, indexed: Indexed) -> None:
+        """Look for drafts in these tokens, no longer in those that the document had before.
 
-    def remove_document(self, document: str) -> None:
-        self._inbox.put(partial(self._scheduler.index.remove, document))
+        Raises RequestRefused for ids that the model does not have.
+        """
+        if indexed.tokens and not 0 <= min(indexed.tokens) <= max(indexed.tokens) < self.facts.vocab_size:
+            raise RequestRefused(
+                "bad_request", f"a document with token ids outside of 0 to {self.facts.vocab_size - 1}"
+            )
+        self._inbox.put(partial(self._scheduler.put_document, indexed))
+
+    def forget_workspaces(self, names: Collection[str]) -> None:
+        self._inbox.put(partial(self._scheduler.forget_workspaces, names))
 
     def close(self) -> None:
         """Abort what is under way and stop the thread."""

@@ -7,7 +7,7 @@ token by the rows of one step. All of it runs on the engine's thread; knows neit
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from time import perf_counter
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from .answer import Answer, NotFinite, Progress
-from .api import Chunk, Request, RequestRefused, Usage
+from .api import Chunk, Indexed, Request, RequestRefused, Usage
 from .draft import Draft, Source
 from .draft_model import DraftModel
 from .load import Loaded
@@ -89,7 +89,7 @@ class Scheduler:
         """`rows`: of one step, at most. `ended` hears of every generation once it is over."""
         runner, tokenizer = loaded.runner, loaded.tokenizer
         self.rows = rows
-        self.index = TokenIndex()
+        self._indexes: dict[str, TokenIndex] = {}
         self.sessions = Sessions(runner.cache)
         self.drafted, self.accepted = Counter[Source](), Counter[Source]()  # tokens
         self._runner, self._drafter, self._tokenizer, self._ended = runner, loaded.drafter, tokenizer, ended
@@ -109,6 +109,18 @@ class Scheduler:
             if task.request.document == generation.request.document:
                 task.generation.abort()
         self._waiting.append(_Task(generation, 0, _Totals()))
+
+    def put_document(self, indexed: Indexed) -> None:
+        """Look for drafts there from now on."""
+        index = self._indexes.setdefault(indexed.workspace, TokenIndex())
+        if indexed.tokens:
+            index.put(indexed.document, indexed.tokens)
+        else:
+            index.remove(indexed.document)
+
+    def forget_workspaces(self, names: Collection[str]) -> None:
+        for name in names:
+            self._indexes.pop(name, None)
 
     def abort_all(self) -> None:
         for task in self._unfinished():
@@ -154,7 +166,7 @@ class Scheduler:
             seed_of(params, task.index),
             sequence,
             todo,
-            Draft(prompt, rest, self.index, self._draft_model()),
+            Draft(prompt, rest, self._indexes.get(task.request.workspace), self._draft_model()),
             stops,
         )
 

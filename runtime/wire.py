@@ -1,6 +1,7 @@
 """Frames between a runtime and its clients: one msgpack map per binary WebSocket message, tagged by `"type"`.
 
-    client -> server   generate {id, document, prompt, sampling}   cancel {id}   tokenizer {}
+    client -> server   generate {id, document, prompt, sampling, workspace}   cancel {id}   tokenizer {}
+                       indexed {workspace, document, tokens}
     server -> client   hello, status, chunk, refused, tokenizer {json}
 
 Both directions distrust their peer: whatever the bytes, decoding returns a typed value or raises WireError. Knows
@@ -14,9 +15,9 @@ from typing import Literal, NoReturn, TypeVar, cast
 import msgpack
 import msgspec
 
-from .api import Chunk, ModelFacts, RefusalKind, Request
+from .api import Chunk, Indexed, ModelFacts, RefusalKind, Request
 
-PROTOCOL = 1
+PROTOCOL = 2
 STREAM_PATH = "/v1/stream"
 MAX_TO_SERVER = 4 << 20  # bytes of one message
 MAX_TO_CLIENT = 16 << 20  # a tokenizer.json is 2 to 8 MB
@@ -74,9 +75,14 @@ class TokenizerJson:
     json: bytes
 
 
-FromClient = Request | Cancel | TokenizerWanted
+FromClient = Request | Cancel | TokenizerWanted | Indexed
 FromServer = Hello | Status | Chunk | Refused | TokenizerJson
-FROM_CLIENT: Mapping[str, type[FromClient]] = {"generate": Request, "cancel": Cancel, "tokenizer": TokenizerWanted}
+FROM_CLIENT: Mapping[str, type[FromClient]] = {
+    "generate": Request,
+    "cancel": Cancel,
+    "tokenizer": TokenizerWanted,
+    "indexed": Indexed,
+}
 FROM_SERVER: Mapping[str, type[FromServer]] = {
     "hello": Hello,
     "status": Status,
@@ -92,6 +98,8 @@ def encode(frame: FromClient | FromServer) -> bytes:
     """Raises WireError for what the peer would not accept: text that is not Unicode, a prompt past MAX_ARRAY_LEN."""
     if isinstance(frame, Request) and len(frame.prompt) > MAX_ARRAY_LEN:
         raise WireError(f"a prompt of {len(frame.prompt)} tokens; at most {MAX_ARRAY_LEN} can be sent")
+    if isinstance(frame, Indexed) and len(frame.tokens) > MAX_ARRAY_LEN:
+        raise WireError(f"a document of {len(frame.tokens)} tokens; at most {MAX_ARRAY_LEN} can be sent")
     fields = cast(dict[str, object], msgspec.to_builtins(frame, builtin_types=(bytes,)))
     try:
         data = msgpack.packb({"type": TYPE_NAMES[type(frame)], **fields})

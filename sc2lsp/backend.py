@@ -16,7 +16,7 @@ from platformdirs import user_cache_path
 from sc2lsp import daemon
 from sc2lsp.config import Config
 from sc2lsp.context.prompt import Encode, FimTokens
-from sc2lsp.runtime.api import Chunk, ModelFacts, RequestRefused, SamplingParams
+from sc2lsp.runtime.api import Chunk, Indexed, ModelFacts, RequestRefused, SamplingParams
 from sc2lsp.runtime.client import ConnectionLost, RuntimeClient, RuntimeFailed, RuntimeTimeout
 from sc2lsp.runtime.config import read_config
 from sc2lsp.runtime.errors import ModelError
@@ -50,6 +50,7 @@ class Model:
         self.name = name
         self.context_length = context_length
         self.decode = tokenizer.decode
+        self.tokenize = tokenizer.encode  # a file, once
         self.encode: Encode = lru_cache(maxsize=REMEMBERED)(tokenizer.encode)
         ids = tokenizer.prompt_tokens
         self.fim_tokens = FimTokens(ids.prefix, ids.middle, ids.suffix, ids.repo, ids.file, ids.opening)
@@ -80,7 +81,9 @@ class Backend:
             self._opening.add_done_callback(_retrieve)
         return await asyncio.shield(self._opening)
 
-    async def generate(self, document: str, prompt: tuple[int, ...], sampling: SamplingParams) -> AsyncGenerator[Chunk]:
+    async def generate(
+        self, workspace: str, document: str, prompt: tuple[int, ...], sampling: SamplingParams
+    ) -> AsyncGenerator[Chunk]:
         """Stream a completion; leaving early cancels it in the runtime. Raises BackendError.
 
         A runtime that turns out to be gone before its first chunk is found or started again, once.
@@ -89,7 +92,8 @@ class Backend:
         for last_try in (False, True):
             await self.model()
             assert self._client is not None
-            chunks = self._client.generate(document, prompt, sampling, self._config.timeout, self._config.timeout)
+            within = self._config.timeout
+            chunks = self._client.generate(document, prompt, sampling, within, within, workspace)
             try:
                 async with aclosing(chunks):
                     async for chunk in chunks:
@@ -103,6 +107,22 @@ class Backend:
             except ConnectionLost as lost:
                 if started or last_try:
                     raise BackendError(str(lost)) from None
+
+    @property
+    def may_index(self) -> bool:
+        """Whether a workspace's files may go there for drafts: the runtime is here, or the user allows it."""
+        is_here = not self._config.endpoint or self._config.endpoint.startswith("unix:")
+        return self._config.share_workspace == "always" or (is_here and self._config.share_workspace == "local")
+
+    async def put_document(self, workspace: str, document: str, tokens: tuple[int, ...]) -> None:
+        """Let drafts for requests of `workspace` be found in a file. Raises BackendError."""
+        assert self.may_index
+        if self._client is None:
+            raise BackendUnavailable("no runtime")
+        try:
+            await self._client.put_document(Indexed(workspace, document, tokens))
+        except (ConnectionLost, RequestRefused) as failure:
+            raise BackendUnavailable(str(failure)) from None
 
     async def close(self) -> None:
         if self._opening is not None:

@@ -53,8 +53,9 @@ async def complete(target: Target, backend: Backend) -> Result:
         prompt = prompts[path] = build_prompt(target, snippets, model, last=prompts.get(path))
     config = target.folder.config
     sampling = SamplingParams(config.max_tokens, config.temperature, stop=stops(*_near(target)))
-    document = f"{target.folder.root}\n{target.document.path}"
-    chunks = await _generate(backend, document, prompt.token_ids, sampling)
+    workspace = str(target.folder.root)
+    document = f"{workspace}\n{target.document.path}"
+    chunks = await _generate(backend, workspace, document, prompt.token_ids, sampling)
     usage = chunks[-1].usage
     assert usage is not None  # the last chunk of every generation carries it
     for stage, milliseconds in (("queue", usage.queue_ms), ("prefill", usage.prefill_ms), ("decode", usage.decode_ms)):
@@ -124,8 +125,10 @@ def _near(target: Target) -> tuple[str, str]:
     return text[max(offset - NEAR, 0) : offset], text[offset : offset + NEAR]
 
 
-async def _generate(backend: Backend, document: str, prompt: tuple[int, ...], sampling: SamplingParams) -> list[Chunk]:
-    async with aclosing(backend.generate(document, prompt, sampling)) as stream:
+async def _generate(
+    backend: Backend, workspace: str, document: str, prompt: tuple[int, ...], sampling: SamplingParams
+) -> list[Chunk]:
+    async with aclosing(backend.generate(workspace, document, prompt, sampling)) as stream:
         return [chunk async for chunk in stream]
 
 

@@ -30,6 +30,7 @@ class Config:
     """Every setting of sc2lsp. Times in seconds, budgets in tokens."""
 
     model: str = "embedded"  # "embedded", a folder, or a hub id
+    share_workspace: Literal["local", "always", "never"] = "local"  # whole files, for drafts, with which runtimes
     draft_model: str = ""  # a smaller one with the same tokenizer, which drafts for it: 3B for 7B
     precision: Literal["auto", "fp32", "bf16", "fp16", "int8", "int4", "fp8"] = "auto"  # of a local runtime
     kv_cache_mb: Annotated[int, msgspec.Meta(ge=0)] = 0  # for keys and values there; 0 takes what suits the device

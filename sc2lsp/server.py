@@ -19,6 +19,7 @@ from sc2lsp.config import Config, ConfigError, load
 from sc2lsp.context.document import Edit, Encoding, Position
 from sc2lsp.context.scan import BACKGROUND, Step
 from sc2lsp.context.workspace import is_news
+from sc2lsp.feed import Feed
 from sc2lsp.progress import Progress
 from sc2lsp.session import Folder, Session, Target, index_cache
 from sc2lsp.transport import StdioServer
@@ -49,6 +50,7 @@ class Server(StdioServer):
         self._stirred: defaultdict[Path, asyncio.Event] = defaultdict(
             asyncio.Event
         )  # folder -> set while something changed
+        self._taken_in: defaultdict[Path, asyncio.Event] = defaultdict(asyncio.Event)  # folder -> set by a new index
         self._settling: dict[Path, asyncio.TimerHandle] = {}  # document -> when it is taken into the index
         self._typed = 0.0  # when
         # All of it mutates on the event loop only.
@@ -96,11 +98,15 @@ class Server(StdioServer):
 
     def follow(self, folder: Folder) -> None:
         """Index a folder, and keep the index as the disk is."""
-        self.following[folder.root] = [self.background(self.index(folder)), self.background(self.watch(folder))]
+        works = [self.index(folder), self.watch(folder)]
+        if self.backend.may_index:
+            works.append(self.feed(folder))
+        self.following[folder.root] = [self.background(work) for work in works]
 
     def leave(self, root: Path) -> None:
         """The end of `follow`."""
         self._stirred.pop(root, None)
+        self._taken_in.pop(root, None)
         for task in self.following.pop(root, ()):
             task.cancel()
 
@@ -145,10 +151,22 @@ class Server(StdioServer):
         for _ in self.session.catch_up(folder):
             if monotonic() > slice_end:
                 await asyncio.sleep(0)
-                while monotonic() - self._typed < TYPING_SECONDS:  # noqa: ASYNC110 - a clock
-                    await asyncio.sleep(TYPING_SECONDS / 5)
+                await self._until_typing_rests()
                 slice_end = monotonic() + SLICE_SECONDS
         await asyncio.to_thread(folder.index.lexical.commit)
+        self._taken_in[folder.root].set()
+
+    async def feed(self, folder: Folder) -> None:
+        """Let the runtime find drafts in what the index saw."""
+        feed, taken_in = Feed(folder, self.backend), self._taken_in[folder.root]
+        while True:
+            await taken_in.wait()
+            taken_in.clear()
+            await feed.catch_up(self.session.texts(folder), self._until_typing_rests)
+
+    async def _until_typing_rests(self) -> None:
+        while monotonic() - self._typed < TYPING_SECONDS:  # noqa: ASYNC110 - a clock
+            await asyncio.sleep(TYPING_SECONDS / 5)
 
     async def _run(self, steps: Generator[Step], progress: Progress | None = None) -> None:
         """Take steps in slices between which keystrokes are served, and none while somebody types."""
@@ -160,8 +178,8 @@ class Server(StdioServer):
                 if progress is not None:
                     progress.report(f"{step.done} files", min(step.done / step.total, 1.0) if step.total else None)
                 await asyncio.sleep(IDLE_SECONDS if step.is_idle else 0)
-                while step.is_ready and monotonic() - self._typed < TYPING_SECONDS:  # noqa: ASYNC110 - a clock
-                    await asyncio.sleep(TYPING_SECONDS / 5)
+                if step.is_ready:
+                    await self._until_typing_rests()
                 slice_end = monotonic() + SLICE_SECONDS
 
     async def watch(self, folder: Folder) -> None:

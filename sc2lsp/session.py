@@ -14,6 +14,7 @@ from sc2lsp.context.cache import Cache
 from sc2lsp.context.document import Document, Edit, Encoding, Position
 from sc2lsp.context.entry import digest_of
 from sc2lsp.context.index import Index
+from sc2lsp.context.lexical import TextOf
 from sc2lsp.context.outline import Outline
 from sc2lsp.context.prompt import Prompt
 from sc2lsp.context.retrieve import Snippet
@@ -207,6 +208,10 @@ class Session:
 
     def catch_up(self, folder: Folder) -> Iterator[str]:
         """Let the search for similar code see what the index saw, one file a step."""
+        yield from folder.index.lexical.catch_up(self.texts(folder))
+
+    def texts(self, folder: Folder) -> TextOf:
+        """What files say, as the index knows them: None for one that says something else by now."""
         texts = {document.path: document.text for owner, document in self._documents.values() if owner is folder}
         reader = Reader(folder.root)
 
@@ -216,7 +221,7 @@ class Session:
             current = entry is not None and isinstance(text, str) and digest_of(text) == entry.digest
             return text if current and isinstance(text, str) else None
 
-        yield from folder.index.lexical.catch_up(text_of)
+        return text_of
 
     def _index(self, path: Path, folder: Folder, document: Document) -> None:
         """Let other files see a document, unless it is excluded from that."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sc2lsp.runtime.api import Chunk, Request, RequestRefused, SamplingParams, Usage
+from sc2lsp.runtime.api import Chunk, Indexed, Request, RequestRefused, SamplingParams, Usage
 from sc2lsp.runtime.engine import Engine
 from sc2lsp.runtime.errors import ModelError
 from sc2lsp.runtime.kv_cache import PAGE
@@ -19,10 +19,13 @@ from .checkpoints import TINY, plain_greedy, write_checkpoint
 class Collected:
     """Everything one request was answered."""
 
-    def __init__(self, engine: Engine, prompt: list[int], document: str = "a", **sampling: object) -> None:
+    def __init__(
+        self, engine: Engine, prompt: list[int], document: str = "a", workspace: str = "", **sampling: object
+    ) -> None:
         self.answers: queue.Queue[Chunk | RequestRefused] = queue.Queue()
         params = SamplingParams(**{"max_tokens": 24, **sampling})  # type: ignore[arg-type]
-        self.generation: Generation = engine.submit(Request(1, document, tuple(prompt), params), self.answers.put)
+        request = Request(1, document, tuple(prompt), params, workspace)
+        self.generation: Generation = engine.submit(request, self.answers.put)
 
     def finish(self) -> tuple[list[int], Chunk]:
         ids: list[int] = []
@@ -132,3 +135,29 @@ def test_the_tokenizer_of_another_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_bytes(train_tokenizer([chr(i) * 9 for i in range(256, 600)], 700))
     with pytest.raises(ModelError, match="not of the same model"):
         Engine(str(tmp_path), lambda message, fraction: None)
+
+
+def test_drafts_are_found_in_the_workspace(engine: Engine) -> None:
+    """In that of the request, as long as it is known; whatever it holds, the answer is the same."""
+    plain = Collected(engine, PROMPT, "none").finish()[0]
+    followed = [*PROMPT[-6:], *plain]
+    engine.put_document(Indexed("here", "a", tuple(followed)))
+
+    def accepted(document: str, workspace: str) -> int:
+        before = engine._scheduler.accepted["workspace"]
+        assert Collected(engine, PROMPT, document, workspace=workspace).finish()[0] == plain
+        return engine._scheduler.accepted["workspace"] - before
+
+    assert accepted("b", "elsewhere") == 0
+    assert accepted("c", "here") > 0
+    engine.put_document(Indexed("here", "a", ()))
+    assert accepted("d", "here") == 0
+    engine.put_document(Indexed("here", "a", tuple(followed)))
+    engine.forget_workspaces(["here"])
+    assert accepted("e", "here") == 0
+
+
+@pytest.mark.parametrize("tokens", [(40, 320), (-1,)])
+def test_a_document_of_another_model_is_refused(engine: Engine, tokens: tuple[int, ...]) -> None:
+    with pytest.raises(RequestRefused, match="token ids outside"):
+        engine.put_document(Indexed("here", "a", tokens))

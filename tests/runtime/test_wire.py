@@ -8,12 +8,18 @@ import msgpack
 import pytest
 
 from sc2lsp.runtime import listen, wire
-from sc2lsp.runtime.api import Chunk, ModelFacts, Request, SamplingParams, Usage
+from sc2lsp.runtime.api import Chunk, Indexed, ModelFacts, Request, SamplingParams, Usage
 from sc2lsp.runtime.wire import Cancel, Hello, Refused, Status, TokenizerJson, TokenizerWanted, WireError
 
 FACTS = ModelFacts("m", 10**10, 16_384, None, 49_152, "cpu", "float32", "00")
 SAMPLING = SamplingParams(max_tokens=7, temperature=0.5, top_p=0.9, seed=3, stop=("\n", "é"))
-FROM_CLIENT = [Request(1, "file:///a.py", (0, 5, 2**40), SAMPLING), Cancel(9), TokenizerWanted()]
+FROM_CLIENT = [
+    Request(1, "file:///a.py", (0, 5, 2**40), SAMPLING, "/a"),
+    Cancel(9),
+    TokenizerWanted(),
+    Indexed("/a", "b.py", (3, 1)),
+    Indexed("/a", "b.py", ()),
+]
 FROM_SERVER = [
     Hello(1, "0.1.0", 17),
     Status("loading", "reading", 0.25),

@@ -73,10 +73,10 @@ async def test_leaving_early_cancels_in_the_runtime(tmp_path: Path) -> None:
     backend = Backend(Config(model=str(write_checkpoint(tmp_path))))
     model = await backend.model()
     prompt = tuple(model.encode("def add(a, b):\n"))
-    stream = backend.generate("a", prompt, SamplingParams(max_tokens=400, temperature=2.0, seed=1))
+    stream = backend.generate("w", "a", prompt, SamplingParams(max_tokens=400, temperature=2.0, seed=1))
     await anext(stream)
     await stream.aclose()
-    last = [chunk async for chunk in backend.generate("b", prompt, SamplingParams(max_tokens=1))][-1]
+    last = [chunk async for chunk in backend.generate("w", "b", prompt, SamplingParams(max_tokens=1))][-1]
     assert last.usage is not None
     assert last.usage.queue_ms < 1000  # the abandoned one does not run on
     await backend.close()
