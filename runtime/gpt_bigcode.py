@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, arange, cat, nn
 
 from .config import ModelConfig
-from .model import CausalLM, FeedForward, attend, heads, layer_norm, linear
+from .model import CausalLM, FeedForward, attend, embedding, heads, layer_norm, linear
 
 
 class Attention(nn.Module):
@@ -46,8 +46,8 @@ class Block(nn.Module):
 class Trunk(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.wte = nn.Embedding(config.vocab_size, config.hidden_size)
-        self.wpe = nn.Embedding(config.context_length, config.hidden_size)
+        self.wte = embedding(config.vocab_size, config.hidden_size)
+        self.wpe = embedding(config.context_length, config.hidden_size)
         self.h = nn.ModuleList(Block(config) for _ in range(config.num_layers))
         self.ln_f = nn.LayerNorm(config.hidden_size, eps=config.norm_eps)
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import cast
 
 import torch.nn.functional as F
-from torch import Tensor, arange, nn
+from torch import Tensor, arange, empty, nn
 
 from sc2lsp.kernels.reference import attention, document_attention, rotary_table, rotate
 
@@ -22,6 +22,11 @@ def linear(layer: nn.Linear, x: Tensor) -> Tensor:
 
 def layer_norm(layer: nn.LayerNorm, x: Tensor) -> Tensor:
     return F.layer_norm(x, layer.normalized_shape, layer.weight, layer.bias, layer.eps)
+
+
+def embedding(rows: int, width: int) -> nn.Embedding:
+    """Not initialised: torch's own initialisation, without memory for it, imports a compiler and takes seconds."""
+    return nn.Embedding(rows, width, _weight=empty(rows, width))
 
 
 def heads(x: Tensor, head_dim: int) -> Tensor:
@@ -122,7 +127,7 @@ class Block(nn.Module):
 class Trunk(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.embed_tokens = embedding(config.vocab_size, config.hidden_size)
         self.layers = nn.ModuleList(Block(config) for _ in range(config.num_layers))
         self.norm = nn.LayerNorm(config.hidden_size, eps=config.norm_eps)
 
