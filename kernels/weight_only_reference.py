@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_SHARES = tuple(step / 20 for step in range(13, 21))  # of the greatest weight of a group that the last level may stand for
+_SHARES = tuple(step / 40 for step in range(24, 41))  # of a group's greatest weight that its highest level stands for
 
 
 def quantize_int8(weight: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -26,17 +26,15 @@ def quantize_int8(weight: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
 def quantize_int4(weight: Tensor, group: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """[out, in] -> int8 in -8..7, [out, in], and scales [out, in / group] of `dtype`.
 
-    Of the scales that put the greatest weight of a group, or a little less, on the level -8 or 7, that with the least
-    squared error.
+    Of the scales that put a group's greatest weight, or somewhat less, on level 7: that with the least squared error.
     """
-    grouped = weight.float().unflatten(1, (-1, group))
-    top = grouped.gather(2, grouped.abs().argmax(2, keepdim=True))
+    grouped = weight.float().reshape(len(weight), -1, group)
+    top = grouped.abs().amax(2, keepdim=True) / 7
     best, least = torch.ones_like(top), torch.full_like(top, torch.inf)
-    for level in (-8, 7):
-        for share in _SHARES:
-            scale = _rounded(top * share / level, dtype)
-            error = (_levels(grouped, scale) * scale - grouped).square().sum(2, keepdim=True)
-            best, least = torch.where(error < least, scale, best), torch.minimum(error, least)
+    for share in _SHARES:
+        scale = _rounded(top * share, dtype)
+        error = (_levels(grouped, scale) * scale - grouped).square().sum(2, keepdim=True)
+        best, least = torch.where(error < least, scale, best), torch.minimum(error, least)
     return _levels(grouped, best).flatten(1).to(torch.int8), best[..., 0].to(dtype)
 
 
@@ -55,26 +53,26 @@ def pack_nibbles(levels: Tensor, group: int) -> Tensor:
 
     Byte j of a group holds its element j in the low bits and element j + group / 2 in the high ones, each 8 more.
     """
-    low, high = (levels + 8).to(torch.uint8).unflatten(1, (-1, 2, group // 2)).unbind(2)
+    low, high = (levels + 8).to(torch.uint8).view(len(levels), -1, 2, group // 2).unbind(2)
     return (low | high << 4).flatten(1)
 
 
 def unpack_nibbles(packed: Tensor, group: int) -> Tensor:
     """What `pack_nibbles` was given."""
-    halves = packed.unflatten(1, (-1, group // 2))
+    halves = packed.view(len(packed), -1, group // 2)
     return torch.stack((halves & 15, halves >> 4), 2).flatten(1).to(torch.int8) - 8
 
 
 def int8_weight(levels: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
     """The weights that stand for, [out, in]."""
-    return (levels.to(scale.dtype) * scale[:, None]).to(dtype)
+    return (levels * scale[:, None]).to(dtype)
 
 
 def int4_weight(packed: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
     """The weights that stand for, [out, in]."""
     group = 2 * packed.shape[1] // scale.shape[1]
-    levels = unpack_nibbles(packed, group).unflatten(1, (-1, group))
-    return (levels.to(scale.dtype) * scale[..., None]).flatten(1).to(dtype)
+    levels = unpack_nibbles(packed, group).view(len(packed), -1, group)
+    return (levels * scale[..., None]).flatten(1).to(dtype)
 
 
 def int8_linear(x: Tensor, levels: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:

@@ -26,9 +26,11 @@ from sc2lsp.kernels.gelu import bias_gelu
 from sc2lsp.kernels.kv_store import store_kv
 from sc2lsp.kernels.layer_norm import layer_norm_residual
 from sc2lsp.kernels.sampling import greedy
+from sc2lsp.kernels.weight_only import int4_linear, int8_linear
 from tests.kernels.paged import Shape
 
 TYPES = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16", torch.int32: "i32", torch.int64: "i64"}
+TYPES |= {torch.int8: "i8", torch.uint8: "u8"}
 MODELS = {"3B": Shape(24, 2, 128), "7B": Shape(36, 4, 128), "15B": Shape(48, 4, 128), "built in": Shape(4, 2, 64)}
 
 
@@ -126,6 +128,15 @@ def step_examples(shape: Shape, tokens: int, dtype: torch.dtype) -> None:
     bias_gelu(inner, inner[0], "tanh")
     bias_gelu(inner, inner[0], "none")
     greedy(_empty(tokens, 49152, dtype=dtype))
+
+
+def weight_only_examples(outs: int, ins: int, rows: int, dtype: torch.dtype) -> None:
+    """A launch of each kernel for packed weights, one with and one without splits."""
+    x, bias = _empty(rows, ins, dtype=dtype), _empty(outs, dtype=dtype)
+    int8_linear(x, _empty(outs, ins, dtype=torch.int8), _empty(outs, dtype=torch.float32), bias, 6)
+    int8_linear(x, _empty(outs, ins, dtype=torch.int8), _empty(outs, dtype=torch.float32), None, 1)
+    int4_linear(x, _empty(outs, ins // 2, dtype=torch.uint8), _empty(outs, ins // 128, dtype=dtype), bias, 6)
+    int4_linear(x, _empty(outs, ins // 2, dtype=torch.uint8), _empty(outs, ins // 128, dtype=dtype), bias, 1)
 
 
 def binaries(example: Callable[[], None], capability: int) -> list[Binary]:

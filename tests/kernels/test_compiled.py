@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.kernels.compiled import MODELS, Binary, attention_example, binaries, step_examples
+from tests.kernels.compiled import MODELS, Binary, attention_example, binaries, step_examples, weight_only_examples
 
 SMALLEST_SHARED = 99 * 1024  # of the consumer cards among those with asynchronous copies (8.6, 8.9)
 
@@ -35,3 +35,11 @@ def test_attention(capability: int, rows: int, tree: bool) -> None:
 def test_around_attention() -> None:
     made = binaries(partial(step_examples, MODELS["3B"], 1, torch.bfloat16), 90)
     check(made, ["_store", "_sum_and_norm", "_bias_gelu", "_bias_gelu", "_greedy"])
+
+
+@pytest.mark.parametrize("capability", [80, 90])
+def test_weight_only(capability: int) -> None:
+    made = binaries(partial(weight_only_examples, 3072, 12288, 1, torch.bfloat16), capability)
+    check(made, ["_int8", "_combine", "_int8", "_int4", "_combine", "_int4"])
+    for binary in made:
+        assert binary.kernel == "_combine" or (binary.hmma > 0 and binary.copies > 0)
