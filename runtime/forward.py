@@ -5,20 +5,24 @@ Equal to `model` and `gpt_bigcode`, from which it is made, and which say where i
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sc2lsp.kernels import reference
-from sc2lsp.kernels.step import PlainStep, Rotary, Span, Step
+from sc2lsp.kernels.operations import Operations, operations
+from sc2lsp.kernels.step import Rotary, Span, Step
 
 from . import gpt_bigcode, model
 from .config import ModelConfig
 from .kv_cache import KVCache
 from .model import CausalLM
 from .precision import Linear
+
+if TYPE_CHECKING:  # Triton is not everywhere
+    from sc2lsp.kernels.triton_step import Room, TritonStep
 
 Pack = Callable[[Tensor, Tensor | None], Linear]
 
@@ -46,10 +50,14 @@ class Layer:
 class Network:
     """The weights of a model and the order of its operations; immutable, so that any thread may run it."""
 
-    def __init__(self, source: CausalLM, pack: Pack) -> None:
-        """`pack` takes a projection's weight and bias over. `source` is used up: its layers lose their weights."""
+    def __init__(self, source: CausalLM, pack: Pack, between: Operations | None = None) -> None:
+        """`pack` takes a projection's weight and bias over. `source` is used up: its layers lose their weights.
+
+        `between` the projections is computed as given, by default as suits the device.
+        """
         self.config: ModelConfig = source.config
         self._embedding = source.embedding.weight
+        self._between = operations(self._embedding.device) if between is None else between
         self._head = pack(source.lm_head.weight, None)
         if isinstance(source, model.StarCoder2):
             self._positions, self._norm = None, Norm.of(source.model.norm)
@@ -68,33 +76,43 @@ class Network:
     def device(self) -> torch.device:
         return self._embedding.device
 
+    @property
+    def fused(self) -> bool:
+        """Whether steps of fixed places can be made, which CUDA graphs need."""
+        return self._between.fused
+
     def step(self, spans: Sequence[Span]) -> Step:
         """What `hidden` needs to know of the sequences whose last rows it computes."""
-        config = self.config
-        return PlainStep(spans, config.window, self._rotary, config.num_heads // config.num_kv_heads, self._embedding)
+        config, group = self.config, self.config.num_heads // self.config.num_kv_heads
+        return self._between.step(spans, config.window, self._rotary, group, self._embedding)
+
+    def static_step(self, room: "Room") -> "TritonStep":
+        """A step to be loaded with one set of spans after another; for a fused network."""
+        from sc2lsp.kernels.triton_step import TritonStep
+
+        return TritonStep(room, self.config.window, self._rotary, self.device)
 
     def hidden(self, tokens: Tensor, step: Step, cache: KVCache) -> Tensor:
         """[rows] token ids -> [rows, hidden_size] after the final norm; keys and values are written to the cache."""
         eps, gelu = self.config.norm_eps, self.config.gelu
+        add_and_norm = self._between.layer_norm_residual
         x = F.embedding(tokens, self._embedding)
         if self._positions is not None:
             x = x + F.embedding(step.positions, self._positions)
         residual = None
         for layer, keys, values in zip(self._layers, cache.keys, cache.values, strict=True):
-            normed, residual = _add_and_norm(x, residual, layer.attention_norm, eps)
+            norm = layer.attention_norm
+            normed, residual = add_and_norm(x, residual, norm.weight, norm.bias, eps)
             query = step.store(layer.qkv(normed), keys, values)
             x = layer.out(step.attend(query, keys, values))
-            normed, residual = _add_and_norm(x, residual, layer.feed_forward_norm, eps)
+            norm = layer.feed_forward_norm
+            normed, residual = add_and_norm(x, residual, norm.weight, norm.bias, eps)
             x = layer.down(F.gelu(layer.up(normed), approximate=gelu))
-        return _add_and_norm(x, residual, self._norm, eps)[0]
+        return add_and_norm(x, residual, self._norm.weight, self._norm.bias, eps)[0]
 
     def logits(self, hidden: Tensor) -> Tensor:
         """[rows, hidden_size] -> [rows, vocab_size]."""
         return self._head(hidden)
-
-
-def _add_and_norm(x: Tensor, residual: Tensor | None, norm: Norm, eps: float) -> tuple[Tensor, Tensor]:
-    return reference.layer_norm_residual(x, residual, norm.weight, norm.bias, eps)
 
 
 def _taken(blocks: nn.ModuleList) -> "list[nn.Module]":
