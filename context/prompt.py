@@ -59,6 +59,7 @@ class Prompt:
     order: Order
     repo: str
     path: str
+    healed: str  # the text right before the cursor that is left out, and that an answer begins with
     block: Block
     snippets: tuple[PackedSnippet, ...]
     prefix_tokens: int
@@ -82,18 +83,20 @@ def build(
     order: Order,
     last: Prompt | None = None,
     version_of: VersionOf = lambda path: None,
+    healed: str = "",
 ) -> Prompt:
     """The prompt for a cursor, at most `budget` tokens in all; snippets come `ranked`, best first.
 
     With the `last` prompt of the document its snippets stay where that is worth it: see `pack.place`. A snippet that is
-    hardly needed is not shown: the file itself makes better use of its room.
+    hardly needed is not shown: the file itself makes better use of its room. What is `healed`, the end of the text
+    before the cursor, is left out: see `window.unfinished`.
     """
     ranked = [snippet for snippet in ranked if snippet.score >= SHOWN]
     assert budget >= MIN_BUDGET
     repo, path = clean_name(repo, budget // 8), clean_name(document.path, budget // 4)
     head = [control.repo_name, *encode(repo), control.file_sep]
     available = budget - len(head) - 3
-    cursor = Cursor(document, offset, f"{path}\n", max(budget // STRIDE_TOKENS, 1))
+    cursor = Cursor(document, offset, f"{path}\n", max(budget // STRIDE_TOKENS, 1), len(healed))
     in_file = wanted(cursor, int(available * (SHARE_SMALL if budget <= SMALL_BUDGET else SHARE)), encode)
     in_file = max(in_file, len(encode(cursor.header)))
     prices = _prices(encode)
@@ -116,7 +119,7 @@ def build(
     assert len(ids) <= budget
     shown = (PackedSnippet(snippet, prices.snippet(snippet)) for group in block.groups for snippet in group.snippets)
     tokens = (len(around.prefix), len(around.suffix), len(fim))
-    return Prompt(ids, order, repo, path, block, tuple(shown), *tokens)
+    return Prompt(ids, order, repo, path, healed, block, tuple(shown), *tokens)
 
 
 @lru_cache(maxsize=4096)

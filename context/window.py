@@ -21,6 +21,9 @@ STRIDE_TOKENS = 256  # of the budget, for a line of stride: a move drops about a
 STRIDE_CHARS = 256  # where one line fills the whole window
 ROUNDING = 128  # tokens; what one part leaves to another changes in these steps
 MAX_BLANK = 256  # characters of white space before a cut
+MAX_UNFINISHED = 64  # characters
+# What GPT-2's pattern would put into one piece: a blank and letters, a digit, punctuation; or a blank that awaits them.
+UNFINISHED = re.compile(r"(?: ?[^\W\d_]+|\d| ?(?:[^\w\s\ud800-\udfff]|_){1,8}| )\Z")
 CLOSERS = re.compile(r"[ \t]*[)\]}>\"'`;:,][)\]}>\"'`;:, \t]*+(?=[\r\n]|\Z)")
 
 
@@ -32,6 +35,12 @@ class Cursor:
     offset: int
     header: str
     stride: int
+    healed: int = 0  # characters right before it that are left out: see `unfinished`
+
+    @property
+    def stop(self) -> int:
+        """Where the text before the cursor ends in the prompt."""
+        return self.offset - self.healed
 
     @property
     def resume(self) -> int:
@@ -42,6 +51,16 @@ class Cursor:
         """
         closers = CLOSERS.match(self.document.text, self.offset)
         return closers.end() if closers else self.offset
+
+
+def unfinished(text: str, offset: int) -> str:
+    """The last word before `offset`, or what of it is there: for the model to write again, in tokens of its own.
+
+    A prompt that ends within what would be one token is unlike any text a model has read, and a small one loses its way
+    there (token healing). Never a line break, so that what ends a completion is not in it.
+    """
+    found = UNFINISHED.search(text[max(offset - MAX_UNFINISHED, 0) : offset])
+    return found[0] if found else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +86,7 @@ _Cuts = Iterator[tuple[int | None, int]]  # (edge, cut), the nearest to the curs
 def wanted(cursor: Cursor, budget: int, encode: Encode) -> int:
     """What the file would take if it were alone, in steps: a keystroke more must not push a snippet out."""
     text = cursor.document.text
-    before = _pieces(text, cursor.offset, _starts(cursor), budget, encode)
+    before = _pieces(text, cursor.stop, _starts(cursor), budget, encode)
     after = _pieces(text, cursor.resume, _ends(cursor), budget, encode)
     if not before or before[-1].edge != 0 or not after or after[-1].edge != len(text):
         return budget
@@ -89,15 +108,15 @@ def _prefix(cursor: Cursor, budget: int, encode: Encode) -> tuple[Sequence[int],
     """Tokens of the header and of the text from the farthest start that fits, and that start."""
     text, left = cursor.document.text, budget - len(encode(cursor.header))
     for cuts in (_starts(cursor), _starts_in_line(cursor)):
-        pieces = _pieces(text, cursor.offset, cuts, left, encode)
+        pieces = _pieces(text, cursor.stop, cuts, left, encode)
         for last in range(len(pieces) - 1, -1, -1):
             start, nearer = pieces[last].edge, pieces[:last]
             if start is None:
                 continue
-            first = encode(cursor.header + text[start : nearer[-1].cut if nearer else cursor.offset])
+            first = encode(cursor.header + text[start : nearer[-1].cut if nearer else cursor.stop])
             if len(first) + _cost(nearer) <= budget:
                 return [*first, *_joined(reversed(nearer))], start
-    return encode(cursor.header), cursor.offset
+    return encode(cursor.header), cursor.stop
 
 
 def _suffix(cursor: Cursor, budget: int, encode: Encode) -> Sequence[int]:
@@ -141,7 +160,7 @@ def _ends(cursor: Cursor) -> _Cuts:
 
 
 def _starts_in_line(cursor: Cursor) -> _Cuts:
-    for start in range(cursor.offset // STRIDE_CHARS * STRIDE_CHARS, -1, -STRIDE_CHARS):
+    for start in range(cursor.stop // STRIDE_CHARS * STRIDE_CHARS, -1, -STRIDE_CHARS):
         yield start, start
 
 

@@ -10,6 +10,7 @@ from itertools import zip_longest
 
 from .api import FinishReason, SamplingParams
 from .draft import Draft, Proposal, Source
+from .forced import Vocabulary
 from .kv_cache import Sequence
 from .runner import Work
 from .sampler import Draw
@@ -43,6 +44,8 @@ class Answer:
     todo: list[int]
     draft: Draft
     stops: Stops
+    vocabulary: Vocabulary
+    owed: bytes = b""  # what it still has to begin with
     produced: list[int] = field(default_factory=list[int])
     drafted: Counter[Source] = field(default_factory=Counter[Source])  # tokens
     accepted: Counter[Source] = field(default_factory=Counter[Source])
@@ -58,8 +61,20 @@ class Answer:
         guessed = self.proposal.tokens if self.proposal else []
         return Work(self.sequence, self.todo + guessed, 1 + len(guessed))
 
-    def draws(self, wanted: int) -> list[Draw]:
-        return [Draw(self.params, self.seed, len(self.produced) + row) for row in range(wanted)]
+    def draws(self, work: Work) -> list[Draw]:
+        return [Draw(self.params, self.seed, len(self.produced) + row) for row in range(work.wanted)]
+
+    def owing(self, work: Work) -> list[bytes]:
+        """What is owed before the token of each wanted row."""
+        owed = [self.owed] if work.wanted else []
+        for token in _guessed(work):
+            owed.append(self.vocabulary.left(owed[-1], token))
+        return owed
+
+    def contexts(self, work: Work) -> list[list[int]]:
+        """The tokens before that of each wanted row."""
+        guessed = _guessed(work)
+        return [self.draft.context(guessed[:row]) for row in range(work.wanted)]
 
     def take(self, work: Work, chosen: list[tuple[int, float]]) -> Progress:
         """Go on with what was chosen for the wanted rows of `work`: tokens and their log probabilities.
@@ -67,8 +82,7 @@ class Answer:
         A row counts as long as the draft before it was right (speculative sampling, arXiv 2211.17192, with a draft of
         probability one): every token is the model's own. Raises NotFinite.
         """
-        certain = len(work.tokens) - max(work.wanted - 1, 0)
-        guessed = work.tokens[certain:]
+        guessed = _guessed(work)
         kept: list[tuple[int, float]] = []
         reason: FinishReason | None = None
         right = 0
@@ -85,7 +99,9 @@ class Answer:
                 break
         tokens = [token for token, _ in kept]
         self._advance(work, tokens, right)
-        return Progress(tokens, [logprob for _, logprob in kept], reason, work.tokens[: certain + right])
+        return Progress(
+            tokens, [logprob for _, logprob in kept], reason, work.tokens[: len(work.tokens) - len(guessed) + right]
+        )
 
     def _advance(self, work: Work, tokens: list[int], right: int) -> None:
         if not work.wanted:
@@ -96,4 +112,11 @@ class Answer:
             self.accepted[self.proposal.source] += right
         self.produced += tokens
         self.todo = tokens[-1:]
-        self.draft.advance(tokens, work.wanted - 1, right)
+        self.draft.advance(tokens)
+        for token in tokens:
+            self.owed = self.vocabulary.left(self.owed, token)
+
+
+def _guessed(work: Work) -> list[int]:
+    """The draft in a step: behind the one row that is certain, a row for each of its tokens."""
+    return work.tokens[len(work.tokens) - max(work.wanted - 1, 0) :]

@@ -15,10 +15,11 @@ class SamplingParams:
     """How to choose tokens and when to end.
 
     `temperature` 0 is greedy; `top_k` (0: all) and `top_p` narrow what is drawn from. `n` answers are drawn to one
-    prompt. A generation ends after `max_tokens` tokens, at a control token or one of `stop_ids`, as soon as the text so
-    far contains one of the `stop` strings (the string stays in the answer: display cuts it), with the line break that
-    ends its `max_lines`-th line (0: any number), before a line indented by less than `min_indent` columns, or before
-    the token with which the geometric mean of the tokens' probabilities falls below `min_confidence`.
+    prompt, and each begins with the text `forced`: see `runtime.forced`. A generation ends after `max_tokens` tokens,
+    at a control token or one of `stop_ids`, as soon as the text so far contains one of the `stop` strings (the string
+    stays in the answer: display cuts it), with the line break that ends its `max_lines`-th line (0: any number), before
+    a line indented by less than `min_indent` columns, or before the token with which the geometric mean of the tokens'
+    probabilities falls below `min_confidence`.
     """
 
     max_tokens: int = 64
@@ -32,6 +33,7 @@ class SamplingParams:
     max_lines: int = 0
     min_indent: int = 0  # columns; a tab reaches the next multiple of 8
     min_confidence: float = 0.0
+    forced: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import torch
 from .api import Chunk, Request, RequestRefused, SamplingParams, Usage
 from .engine import Engine
 from .runner import Work
+from .token_index import MAX_MATCH
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +40,14 @@ class Scorer(Engine):
         self.call(self._forget).result()
 
     def _forget(self) -> None:
+        self._scheduler.forget_answers()
         self._scheduler.sessions.clear()
         self._loaded.runner.cache.forget()
 
-    def answer(self, document: str, prompt: tuple[int, ...], sampling: SamplingParams) -> Answer:
+    def answer(self, document: str, prompt: tuple[int, ...], sampling: SamplingParams, workspace: str = "") -> Answer:
         """Generate and wait. Raises RequestRefused."""
         arrived: queue.SimpleQueue[Chunk | RequestRefused] = queue.SimpleQueue()
-        self.submit(Request(0, document, prompt, sampling), arrived.put)
+        self.submit(Request(0, document, prompt, sampling, workspace), arrived.put)
         produced: list[int] = []
         while True:
             chunk = arrived.get()
@@ -55,27 +57,35 @@ class Scorer(Engine):
             if chunk.usage is not None:
                 return Answer(tuple(produced), chunk.usage)
 
-    def likelihood(self, document: str, prompt: tuple[int, ...], middle: tuple[int, ...]) -> Likelihood:
+    def likelihood(
+        self, document: str, prompt: tuple[int, ...], middle: tuple[int, ...], workspace: str = ""
+    ) -> Likelihood:
         """In one forward pass behind what the document's cache holds of the prompt.
 
         An answer ends at any control token, so the probabilities of all of them count as its end. Prompt and middle
         together fit the context; no request of the document is under way.
         """
         assert prompt and len(prompt) + len(middle) <= self.facts.context_length
-        return self.call(partial(self._likelihood, document, prompt, middle)).result()
+        return self.call(partial(self._likelihood, document, prompt, middle, workspace)).result()
 
-    def _likelihood(self, document: str, prompt: tuple[int, ...], middle: tuple[int, ...]) -> Likelihood:
+    def _likelihood(
+        self, document: str, prompt: tuple[int, ...], middle: tuple[int, ...], workspace: str
+    ) -> Likelihood:
         runner, sessions, tokenizer = self._loaded.runner, self._scheduler.sessions, self._loaded.tokenizer
         session = sessions.take(document)
         cached = runner.cache.adopt(session.sequence, prompt)
         assert sessions.reserve(session.sequence, len(prompt) + len(middle))
         work = Work(session.sequence, [*prompt[cached:], *middle], len(middle) + 1)
-        log_probs = torch.log_softmax(runner.run([work]).float(), dim=-1)  # [middle + 1, vocab]
+        text = (*prompt, *middle)
+        ends = range(len(prompt), len(text) + 1)
+        asked = [(workspace, text[max(end - MAX_MATCH, 0) : end]) for end in ends]
+        logits = self._scheduler.mixed(runner.run([work]), asked)
+        log_probs = torch.log_softmax(logits.float(), dim=-1)  # [middle + 1, vocab]
         runner.cache.commit(session.sequence, list(prompt[cached:]))  # without the middle
         sessions.put(document, session)
         wanted = torch.tensor(middle, dtype=torch.long, device=log_probs.device)[:, None]
-        ends = torch.tensor(sorted(tokenizer.control_ids), device=log_probs.device)
+        control = torch.tensor(sorted(tokenizer.control_ids), device=log_probs.device)
         nats = -float(log_probs[:-1].gather(1, wanted).double().sum())
-        end_nats = -float(log_probs[-1, ends].logsumexp(0))
+        end_nats = -float(log_probs[-1, control].logsumexp(0))
         assert math.isfinite(nats)
         return Likelihood(nats, end_nats)

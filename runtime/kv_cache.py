@@ -37,8 +37,9 @@ class KVCache:
 
     def __init__(self, config: ModelConfig, pages: int, dtype: torch.dtype, device: torch.device) -> None:
         shape = (pages, PAGE, config.num_kv_heads, config.head_dim)
-        self.keys = [torch.zeros(shape, dtype=dtype, device=device) for _ in range(config.num_layers)]
-        self.values = [torch.zeros(shape, dtype=dtype, device=device) for _ in range(config.num_layers)]
+        # Not zeroed: memory of a page is only taken when it is first written.
+        self.keys = [torch.empty(shape, dtype=dtype, device=device) for _ in range(config.num_layers)]
+        self.values = [torch.empty(shape, dtype=dtype, device=device) for _ in range(config.num_layers)]
         self._window = config.window
         self._pool = PagePool(pages)
         self._secret = os.urandom(16)  # nobody outside can make two texts of one digest

@@ -6,7 +6,7 @@ token by the rows of one step. All of it runs on the engine's thread; knows neit
 """
 
 import threading
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -17,8 +17,10 @@ from torch import Tensor
 
 from .answer import Answer, NotFinite, Progress
 from .api import Chunk, Indexed, Request, RequestRefused, Usage
-from .draft import Draft, Source
+from .cache_lm import CONTINUATIONS, TRUST, mix
+from .draft import GAP, LIKELY, Draft, Known, Source
 from .draft_model import DraftModel
+from .forced import Vocabulary
 from .load import Loaded
 from .runner import Runner, Work
 from .sampler import choose, seed_of
@@ -30,6 +32,7 @@ from .tokenizer import Tokenizer
 Emit = Callable[[Chunk | RequestRefused], None]
 
 MAX_RUNNING = 64  # answers of one step
+RECENT, RECENT_CONTEXT = 16, 8  # answers of a workspace, and tokens before each, in which drafts are found
 
 
 class Generation:
@@ -77,6 +80,14 @@ class _Task:
         return self.generation.request
 
 
+@dataclass(slots=True, eq=False)
+class _Workspace:
+    """Where drafts are looked for beside the prompt, and what the model's own guess is mixed with."""
+
+    index: TokenIndex = field(default_factory=TokenIndex)
+    recent: deque[list[int]] = field(default_factory=lambda: deque(maxlen=RECENT))  # answers and what stood before them
+
+
 Planned = tuple[_Task, Answer, Work]
 
 CANCELLED = Progress([], [], "cancelled", [])
@@ -89,7 +100,10 @@ class Scheduler:
         """`rows`: of one step, at most. `ended` hears of every generation once it is over."""
         runner, tokenizer = loaded.runner, loaded.tokenizer
         self.rows = rows
-        self._indexes: dict[str, TokenIndex] = {}
+        self._vocabulary = Vocabulary(tokenizer)
+        self._likely = LIKELY[runner.network.device.type]
+        self._trust = TRUST.get(loaded.facts.name)
+        self._workspaces: defaultdict[str, _Workspace] = defaultdict(_Workspace)
         self.sessions = Sessions(runner.cache)
         self.drafted, self.accepted = Counter[Source](), Counter[Source]()  # tokens
         self._runner, self._drafter, self._tokenizer, self._ended = runner, loaded.drafter, tokenizer, ended
@@ -112,7 +126,7 @@ class Scheduler:
 
     def put_document(self, indexed: Indexed) -> None:
         """Look for drafts there from now on."""
-        index = self._indexes.setdefault(indexed.workspace, TokenIndex())
+        index = self._workspaces[indexed.workspace].index
         if indexed.tokens:
             index.put(indexed.document, indexed.tokens)
         else:
@@ -120,7 +134,12 @@ class Scheduler:
 
     def forget_workspaces(self, names: Collection[str]) -> None:
         for name in names:
-            self._indexes.pop(name, None)
+            self._workspaces.pop(name, None)
+
+    def forget_answers(self) -> None:
+        """No draft is made of earlier answers."""
+        for workspace in self._workspaces.values():
+            workspace.recent.clear()
 
     def abort_all(self) -> None:
         for task in self._unfinished():
@@ -155,20 +174,19 @@ class Scheduler:
 
     def _answer(self, task: _Task) -> Answer:
         prompt, params = task.request.prompt, task.request.sampling
-        tail = self._bytes(prompt[-TAIL:])
-        rest = self._tokenizer.encode(task.session.rest(tail))
+        tail, sequence = self._bytes(prompt[-TAIL:]), task.session.sequence
+        draft = Draft(prompt, self._known(task, tail), self._likely)
         task.session.shown = tail
-        sequence = task.session.sequence
         stops = Stops(params, self._tokenizer.control_ids, self._tokenizer.bytes_of)
-        todo = list(prompt[len(sequence.tokens) :])
-        return Answer(
-            params,
-            seed_of(params, task.index),
-            sequence,
-            todo,
-            Draft(prompt, rest, self._indexes.get(task.request.workspace), self._draft_model()),
-            stops,
-        )
+        todo, owed = list(prompt[len(sequence.tokens) :]), params.forced.encode()
+        return Answer(params, seed_of(params, task.index), sequence, todo, draft, stops, self._vocabulary, owed)
+
+    def _known(self, task: _Task, tail: bytes) -> Known:
+        encode, forced = self._tokenizer.encode, task.request.sampling.forced
+        workspace, rest = self._workspaces[task.request.workspace], task.session.rest(tail)
+        shown = encode(rest) if rest.startswith(forced) else []
+        recent = [token for answer in workspace.recent for token in (*answer, GAP)]
+        return Known(encode(forced), shown, recent, workspace.index, self._draft_model())
 
     def _draft_model(self) -> DraftModel | None:
         return None if self._drafter is None else DraftModel(self._drafter, self._never_drafted)
@@ -188,8 +206,7 @@ class Scheduler:
     def _compute(self, planned: list[Planned]) -> None:
         try:
             logits = self._runner.run([work for _, _, work in planned])
-            draws = [draw for _, answer, work in planned for draw in answer.draws(work.wanted)]
-            tokens, logprobs = choose(logits, draws, self._banned) if draws else ([], [])
+            tokens, logprobs = self._chosen(logits, planned)
         except torch.OutOfMemoryError:
             self.sessions.clear()
             self._fail(planned[-1][0], "out of memory; caches dropped. A smaller model or prompt helps")
@@ -200,6 +217,23 @@ class Scheduler:
         chosen = iter(zip(tokens, logprobs, strict=True))
         for task, answer, work in planned:
             self._take(task, answer, work, list(islice(chosen, work.wanted)))
+
+    def _chosen(self, logits: Tensor, planned: list[Planned]) -> tuple[list[int], list[float]]:
+        """A token for every wanted row, and its log probability given what was typed."""
+        if not len(logits):
+            return [], []
+        asked = [(task.request.workspace, c) for task, answer, work in planned for c in answer.contexts(work)]
+        logits = self.mixed(logits, asked)
+        owed = [text for _, answer, work in planned for text in answer.owing(work)]
+        draws = [draw for _, answer, work in planned for draw in answer.draws(work)]
+        return choose(self._vocabulary.narrowed(logits, owed), draws, self._banned)
+
+    def mixed(self, logits: Tensor, asked: Sequence[tuple[str, Sequence[int]]]) -> Tensor:
+        """[rows, vocab] logits, mixed with what followed each row's context in its workspace, where that helps."""
+        if self._trust is None:
+            return logits
+        found = [self._workspaces[name].index.continuations(context, CONTINUATIONS) for name, context in asked]
+        return mix(logits, found, self._trust) if any(found) else logits
 
     def _take(self, task: _Task, answer: Answer, work: Work, chosen: list[tuple[int, float]]) -> None:
         try:
@@ -250,6 +284,8 @@ class Scheduler:
         task.totals.drafted += task.answer.drafted.total()
         task.totals.accepted += task.answer.accepted.total()
         task.session.shown += self._bytes(task.answer.produced)
+        before = task.request.prompt[-RECENT_CONTEXT:]
+        self._workspaces[task.request.workspace].recent.append([*before, *task.answer.produced])
         self._leave(task)
 
     def _leave(self, task: _Task) -> None:

@@ -20,7 +20,7 @@ Keys = NDArray[np.uint64]
 Positions = NDArray[np.intp]
 
 MIN_MATCH, MAX_MATCH = 2, 16  # tokens
-PLACES = 256  # looked at for one context; of more, some that are evenly spread
+PLACES = 128  # looked at for one context; of more, some that are evenly spread
 CAPACITY = 1 << 20  # tokens of a segment, its gaps included
 
 # A place stands between two tokens of a document. Its key holds, from the top, a hash of the two tokens before it, one
@@ -58,11 +58,15 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Continuations:
-    """How often what followed the last `length` tokens of a context elsewhere; the most frequent first."""
+    """What followed the last `length` tokens of a context at `places` places, the most frequent first.
+
+    `counts` add up to less where there are more different tokens than were asked for.
+    """
 
     length: int
     token_ids: tuple[int, ...]
     counts: tuple[int, ...]
+    places: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +150,10 @@ class TokenIndex:
         places = self._longest(context)
         if places is None:
             return None
-        frequent = Counter(places.following()).most_common(most)
-        return Continuations(places.length, tuple(token for token, _ in frequent), tuple(n for _, n in frequent))
+        following = places.following()
+        frequent = Counter(following).most_common(most)
+        ids, counts = tuple(token for token, _ in frequent), tuple(count for _, count in frequent)
+        return Continuations(places.length, ids, counts, len(following))
 
     def _longest(self, context: Sequence[int]) -> _Places | None:
         """The places behind the longest match."""

@@ -333,6 +333,34 @@ def evaluate(
         raise click.exceptions.Exit(130)
 
 
+@main.command()
+@_model
+@click.option("--shape", help="Random weights in a published shape instead, such as starcoder2-3b.")
+@click.option("--layers", type=click.IntRange(1), help="Only so many layers of the shape.")
+@click.option("--precision", help="auto, fp32, bf16, fp16, int8, int4 or fp8.")
+@click.option("--prompt-tokens", type=click.IntRange(32), default=1800, show_default=True, help="Of a prompt, at most.")
+@_as_json
+def bench(
+    model: str | None, shape: str | None, layers: int | None, precision: str | None, prompt_tokens: int, as_json: bool
+) -> None:
+    """What a model costs on this machine: first token, tokens a second, memory and its bandwidth, drafts."""
+    from sc2lsp.extras import require
+
+    if shape is not None and model is not None:
+        raise click.UsageError("give --model or --shape, not both")
+    if shape is None and layers is not None:
+        raise click.UsageError("--layers goes with --shape")
+    require("runtime")
+    from sc2lsp import bench as run
+
+    asked = None if shape is None else run.Shape(shape, layers)
+    results = run.bench(_config(model, precision=precision), asked, prompt_tokens)
+    if as_json:
+        click.echo(msgspec.json.encode(results))
+    else:
+        run.print_results(results)
+
+
 def _config(model: str | None, **settings: str | int | None) -> "Config":
     from sc2lsp.config import load
 

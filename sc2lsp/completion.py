@@ -11,6 +11,7 @@ from time import perf_counter
 from sc2lsp.backend import Backend, BackendError, Model
 from sc2lsp.context.prompt import MIN_BUDGET, Prompt, build
 from sc2lsp.context.retrieve import Snippet, retrieve_in_time
+from sc2lsp.context.window import unfinished
 from sc2lsp.display import show, stops
 from sc2lsp.runtime.api import Chunk, SamplingParams, Usage
 from sc2lsp.session import Ranking, Target
@@ -50,9 +51,9 @@ async def complete(target: Target, backend: Backend) -> Result:
     model = await backend.model()
     with trace.span("prompt"):
         prompts, path = target.folder.prompts, target.document.path
-        prompt = prompts[path] = build_prompt(target, snippets, model, last=prompts.get(path))
-    config = target.folder.config
-    sampling = SamplingParams(config.max_tokens, config.temperature, stop=stops(*_near(target)))
+        healed = unfinished(target.document.text, target.offset)
+        prompt = prompts[path] = build_prompt(target, snippets, model, last=prompts.get(path), healed=healed)
+    sampling = sampling_for(target, healed)
     workspace = str(target.folder.root)
     document = f"{workspace}\n{target.document.path}"
     chunks = await _generate(backend, workspace, document, prompt.token_ids, sampling)
@@ -61,7 +62,7 @@ async def complete(target: Target, backend: Backend) -> Result:
     for stage, milliseconds in (("queue", usage.queue_ms), ("prefill", usage.prefill_ms), ("decode", usage.decode_ms)):
         trace.add(stage, milliseconds)
     with trace.span("display"):
-        completions = _shown(target, chunks, model)
+        completions = _shown(target, chunks, model, healed)
     timings = {stage: round(trace.ms.get(stage, 0.0), 3) for stage in STAGES} | {"total": round(trace.total_ms, 3)}
     return Result(completions, model.name, prompt, usage, timings)
 
@@ -93,11 +94,17 @@ def find_snippets(target: Target) -> list[Snippet]:
 
 
 def build_prompt(
-    target: Target, snippets: list[Snippet], model: Model, budget: int | None = None, last: Prompt | None = None
+    target: Target,
+    snippets: list[Snippet],
+    model: Model,
+    budget: int | None = None,
+    last: Prompt | None = None,
+    healed: str = "",
 ) -> Prompt:
     """The prompt within `budget`, by default the configured one or what the model's context leaves.
 
-    With the document's `last` prompt, snippets keep their places. Raises BackendError where that is nothing.
+    With the document's `last` prompt, snippets keep their places; what is `healed` is left out at its end. Raises
+    BackendError where that is nothing.
     """
     config, files = target.folder.config, target.folder.index.files
     room = model.context_length - config.max_tokens
@@ -116,6 +123,7 @@ def build_prompt(
         order=config.order,
         last=last,
         version_of=lambda path: None if (entry := files.get(path)) is None else entry.digest,
+        healed=healed,
     )
 
 
@@ -132,11 +140,22 @@ async def _generate(
         return [chunk async for chunk in stream]
 
 
-def _shown(target: Target, chunks: list[Chunk], model: Model) -> tuple[Completion, ...]:
+def sampling_for(target: Target, healed: str) -> SamplingParams:
+    """How to answer at the target's cursor; the answer begins with what is `healed`, which the prompt lacks."""
+    config = target.folder.config
+    return SamplingParams(config.max_tokens, config.temperature, stop=stops(*_near(target)), forced=healed)
+
+
+def written(text: str, healed: str) -> str:
+    """What an answer adds to the text before the cursor; nothing where it ended before that was written again."""
+    return text[len(healed) :] if text.startswith(healed) else ""
+
+
+def _shown(target: Target, chunks: list[Chunk], model: Model, healed: str) -> tuple[Completion, ...]:
     ids = [token for chunk in chunks for token in chunk.token_ids]
     logprobs = [logprob for chunk in chunks for logprob in chunk.logprobs]
-    shown = show(model.decode(ids), *_near(target))
-    if shown is None:
+    shown = show(written(model.decode(ids), healed), *_near(target))
+    if shown is None or chunks[-1].finish_reason == "cancelled":
         return ()
     mean = sum(logprobs) / len(logprobs)
     reason = chunks[-1].finish_reason or "length"

@@ -75,11 +75,13 @@ class Variant:
     order: Order
 
 
-def build(model: Model, view: View, variant: Variant, limit: int, last: Prompt | None) -> Prompt:
-    """The prompt within `limit` tokens, as completion builds it behind the `last` one."""
+def build(
+    model: Model, view: View, variant: Variant, limit: int, last: Prompt | None = None, healed: str = ""
+) -> Prompt:
+    """The prompt within `limit` tokens, as completion builds it behind the `last` one, without what is `healed`."""
     folder = view.target.folder
     target = replace(view.target, folder=replace(folder, config=replace(folder.config, order=variant.order)))
-    return build_prompt(target, view.snippets if variant.context == "full" else [], model, limit, last)
+    return build_prompt(target, view.snippets if variant.context == "full" else [], model, limit, last, healed)
 
 
 def languages_with_holes() -> tuple[str, ...]:

@@ -9,14 +9,17 @@ from time import perf_counter
 from typing import Protocol
 
 from sc2lsp.backend import Model
+from sc2lsp.completion import written
 from sc2lsp.context.prompt import MIN_BUDGET, Prompt
+from sc2lsp.context.window import unfinished
 from sc2lsp.display import show, stops
 from sc2lsp.eval.cases import Case, Opened, Variant, View, build
 from sc2lsp.eval.holes import Kind
 from sc2lsp.eval.metrics import edit_similarity, exact_line, exact_lines, identifier_f1
 from sc2lsp.eval.records import Key, Row, Timing
-from sc2lsp.headless import InputError
-from sc2lsp.runtime.api import SamplingParams, Usage
+from sc2lsp.feed import LONGEST
+from sc2lsp.headless import InputError, Workspace
+from sc2lsp.runtime.api import Indexed, SamplingParams, Usage
 
 # An editor's suggestion ends after `max_tokens` of the configuration; a block is given the room to be right.
 ROOM: dict[Kind, int] = {"line": 64, "tail": 64, "block": 192}
@@ -40,8 +43,14 @@ class Respondent(Protocol):
     """What `runtime.evaluate.Scorer` offers."""
 
     def forget(self) -> None: ...
-    def answer(self, document: str, prompt: tuple[int, ...], sampling: SamplingParams) -> _Answer: ...
-    def likelihood(self, document: str, prompt: tuple[int, ...], middle: tuple[int, ...]) -> _Likelihood: ...
+    def put_document(self, indexed: Indexed) -> None: ...
+    def answer(self, document: str, prompt: tuple[int, ...], sampling: SamplingParams, workspace: str) -> _Answer: ...
+    def likelihood(
+        self, document: str, prompt: tuple[int, ...], middle: tuple[int, ...], workspace: str
+    ) -> _Likelihood: ...
+
+
+TAUGHT = "full"  # the context of the variants for which the model may look into other files, and their workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +67,7 @@ class _Asked:
     """A prompt in its variant, with what it took to build it."""
 
     prompt: Prompt
+    forced: str  # what the answer begins with, and the prompt lacks
     context_ms: float
     prompt_ms: float
 
@@ -69,6 +79,18 @@ def key_of(subject: Subject, case: Case, variant: Variant) -> Key:
     return *names, variant.context, variant.order, hole.path, hole.start, hole.end, hole.kind
 
 
+def teach(subject: Subject, workspace: Workspace) -> None:
+    """Let the model see the workspace's files as the language server does; for answers with context alone."""
+    reader = workspace.session.texts(workspace.folder)
+    for path in workspace.folder.index.files:
+        put(subject, path, reader(path) or "")
+
+
+def put(subject: Subject, path: str, text: str) -> None:
+    """What a file says from now on."""
+    subject.respondent.put_document(Indexed(TAUGHT, path, tuple(subject.model.tokenize(text)[:LONGEST])))
+
+
 def measure(
     subject: Subject, case: Case, opened: Opened, variants: Sequence[Variant], budget: int, is_timed_warm: bool
 ) -> Iterator[Row]:
@@ -77,20 +99,22 @@ def measure(
     if limit < MIN_BUDGET:
         raise InputError(f"{subject.model.name}: a context of {subject.model.context_length} tokens is too short")
     typed = opened.after_typing() if is_timed_warm else None
+    put(subject, case.hole.path, case.prefix + case.suffix)  # nobody may find the hole in it
     for variant in variants:
         yield _row(subject, case, opened.at_hole, typed, variant, limit)
+    put(subject, case.hole.path, case.prefix + case.middle + case.suffix)
 
 
 def _row(subject: Subject, case: Case, view: View, typed: View | None, variant: Variant, limit: int) -> Row:
-    document = f"{case.hole} {variant}"
     subject.respondent.forget()
     asked = _ask(subject.model, view, variant, limit, None)
-    text, cold = _generate(subject, document, case, asked, case.prefix)
-    likelihood, size = _likelihood(subject, document, case, asked.prompt), len(case.middle.encode())
+    text, cold = _generate(subject, variant, case, asked, case.prefix)
+    unhealed = build(subject.model, view, variant, limit)
+    likelihood, size = _likelihood(subject, variant, case, unhealed), len(case.middle.encode())
     warm = None
     if typed is not None:
         again = _ask(subject.model, typed, variant, limit, asked.prompt)
-        warm = _generate(subject, document, case, again, typed.target.prefix)[1]
+        warm = _generate(subject, variant, case, again, typed.target.prefix)[1]
     compared = _compared(case, text)
     shown = show(text, case.prefix, case.suffix)
     return Row(
@@ -123,15 +147,16 @@ def _row(subject: Subject, case: Case, view: View, typed: View | None, variant: 
 
 def _ask(model: Model, view: View, variant: Variant, limit: int, last: Prompt | None) -> _Asked:
     started = perf_counter()
-    prompt = build(model, view, variant, limit, last)
+    forced = unfinished(view.target.document.text, view.target.offset)
+    prompt = build(model, view, variant, limit, last, forced)
     prompt_ms = (perf_counter() - started) * 1e3
-    return _Asked(prompt, view.context_ms if variant.context == "full" else 0.0, prompt_ms)
+    return _Asked(prompt, forced, view.context_ms if variant.context == "full" else 0.0, prompt_ms)
 
 
-def _generate(subject: Subject, document: str, case: Case, asked: _Asked, prefix: str) -> tuple[str, Timing]:
+def _generate(subject: Subject, variant: Variant, case: Case, asked: _Asked, prefix: str) -> tuple[str, Timing]:
     """Greedy, and ended where the editor's suggestion would end."""
-    sampling = SamplingParams(ROOM[case.hole.kind], 0.0, stop=stops(prefix, case.suffix))
-    answer = subject.respondent.answer(document, asked.prompt.token_ids, sampling)
+    sampling = SamplingParams(ROOM[case.hole.kind], 0.0, stop=stops(prefix, case.suffix), forced=asked.forced)
+    answer = subject.respondent.answer(f"{case.hole}", asked.prompt.token_ids, sampling, variant.context)
     usage = answer.usage
     timing = Timing(
         context=round(asked.context_ms, 3),
@@ -141,15 +166,15 @@ def _generate(subject: Subject, document: str, case: Case, asked: _Asked, prefix
         tokens=len(answer.token_ids),
         cached=usage.cached_tokens,
     )
-    return subject.model.decode(answer.token_ids), timing
+    return written(subject.model.decode(answer.token_ids), asked.forced), timing
 
 
-def _likelihood(subject: Subject, document: str, case: Case, prompt: Prompt) -> _Likelihood | None:
+def _likelihood(subject: Subject, variant: Variant, case: Case, prompt: Prompt) -> _Likelihood | None:
     """None for a hole that takes more tokens than its kind has room for: so it is in every variant."""
     middle = tuple(subject.model.encode(case.middle))
     if len(middle) > ROOM[case.hole.kind]:
         return None
-    return subject.respondent.likelihood(document, prompt.token_ids, middle)
+    return subject.respondent.likelihood(f"{case.hole}", prompt.token_ids, middle, variant.context)
 
 
 def _compared(case: Case, text: str) -> str:

@@ -102,7 +102,7 @@ def _example(workspace: Workspace, case: Case, model: Model, tokenizer: Tokenize
     order = rng.choice(ORDERS)
     try:
         with opened(workspace, case) as there:
-            prompt = build(model, there.at_hole, Variant("infile" if alone else "full", order), budget, None)
+            prompt = build(model, there.at_hole, Variant("infile" if alone else "full", order), budget)
     except InputError:
         return None
     return Example((*prompt.token_ids, *middle), len(prompt.token_ids))

@@ -46,6 +46,10 @@ class Hole:
     left: str
     closing: str = ""
 
+    @property
+    def is_done(self) -> bool:
+        return not self.left and not self.closing
+
 
 @dataclass(frozen=True, slots=True)
 class Moment:
@@ -64,23 +68,56 @@ class Typist:
         self._random = random.Random(seed)
         self._version = 1
         self._holes = self._cut_out(self._random.sample(_promising(self.folder.index), 2))
-        # Mutated by keystrokes() alone.
+        # Mutated by every method that is not a query.
 
     def keystrokes(self, count: int) -> Iterator[Moment]:
-        while count > 0:
-            turn = [hole for path in dict.fromkeys(hole.path for hole in self._holes) for hole in self._open(path)]
+        """Type on and on, and never look at what is suggested."""
+        for hole, keys in self.bursts():
+            for _ in range(min(count, keys)):
+                if hole.is_done:
+                    break
+                self.type(hole)
+                count -= 1
+                yield Moment(self.target(hole), _needed(self.folder.index, hole.path, hole.left))
+            if count == 0:
+                return
+
+    @property
+    def paths(self) -> list[str]:
+        return [*dict.fromkeys(hole.path for hole in self._holes)]
+
+    def bursts(self) -> Iterator[tuple[Hole, int]]:
+        """The places in turn, and how many keys each gets until the next jump; then its file is saved."""
+        while True:
+            turn = [hole for path in self.paths for hole in self._open(path)]
             assert turn, "the chosen files are too small"
             for hole in turn:
-                for _ in range(min(count, self._random.randint(*BURST))):
-                    if not hole.left and not hole.closing:
-                        break
-                    self._type(hole)
-                    count -= 1
-                    yield self._moment(hole)
+                yield hole, self._random.randint(*BURST)
                 self.session.save(self.folder.root / hole.path)
 
+    def target(self, hole: Hole) -> Target:
+        document = self._document(hole.path)
+        target = self.session.target(self.folder.root / hole.path, document.position(hole.cursor, "utf-32"), "utf-32")
+        assert target is not None
+        return target
+
+    def accept(self, hole: Hole, text: str, replaces: int) -> None:
+        """One key puts `text`, which comes next, in place of what the editor put right behind the cursor."""
+        assert hole.left.startswith(text)
+        self._replace(hole, text, replaces)
+        hole.cursor, hole.left, hole.closing = hole.cursor + len(text), hole.left[len(text) :], hole.closing[replaces:]
+
+    def delete(self, hole: Hole) -> bool:
+        """Take back a character of a name, which is then to be typed again; False where there is none."""
+        char = self._document(hole.path).text[hole.cursor - 1 : hole.cursor]
+        if not WORD.fullmatch(char):
+            return False
+        hole.cursor, hole.left = hole.cursor - 1, char + hole.left
+        self._replace(hole, "", 1)
+        return True
+
     def _open(self, path: str) -> list[Hole]:
-        return [hole for hole in self._holes if hole.path == path and (hole.left or hole.closing)][:PLACES]
+        return [hole for hole in self._holes if hole.path == path and not hole.is_done][:PLACES]
 
     def _cut_out(self, paths: Sequence[str]) -> list[Hole]:
         """Open the files without the bodies that will be typed."""
@@ -99,18 +136,12 @@ class Typist:
             holes += cut
         return holes
 
-    def _moment(self, hole: Hole) -> Moment:
-        document = self._document(hole.path)
-        target = self.session.target(self.folder.root / hole.path, document.position(hole.cursor, "utf-32"), "utf-32")
-        assert target is not None
-        return Moment(target, _needed(self.folder.index, hole.path, hole.left))
-
     def _document(self, path: str) -> Document:
         document = self.session.document(self.folder.root / path)
         assert document is not None
         return document
 
-    def _type(self, hole: Hole) -> None:
+    def type(self, hole: Hole) -> None:
         """One key. What closes a bracket that the editor closed already only moves the cursor."""
         text = self._document(hole.path).text
         if hole.closing and not hole.left.startswith(hole.closing[0]) and not hole.left.strip():

@@ -5,6 +5,7 @@ read in pieces of any size; after an abort. Both families, past the window, gree
 """
 
 import random
+from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from sc2lsp.runtime.api import Chunk
-from sc2lsp.runtime.draft import Draft, Proposal
+from sc2lsp.runtime.draft import GAP, Draft, Proposal
 from sc2lsp.runtime.engine import Engine
 from sc2lsp.runtime.errors import ModelError
 
@@ -115,7 +116,8 @@ def prophet(known: list[list[int]], rng: random.Random, share: float) -> Callabl
     """Drafts the rest of the plain answer, with so large a share of wrong tokens in it."""
 
     def propose(draft: Draft, room: int) -> Proposal | None:
-        so_far = draft.tokens
+        everything = array("i", bytes(draft._data)).tolist()
+        so_far = everything[len(everything) - everything[::-1].index(GAP) :] if GAP in everything else everything
         whole = next(whole for whole in known if so_far == whole[: len(so_far)])
         guess = whole[len(so_far) : len(so_far) + min(room, 6)]
         tokens = [rng.randrange(40, 200) if rng.random() < share else token for token in guess]

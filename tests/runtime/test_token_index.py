@@ -60,6 +60,7 @@ def check(index: TokenIndex, documents: Documents, context: Sequence[int], room:
         assert match.agreeing <= match.places <= len(following)
         assert match.tokens in {tuple(tokens[:room]) for tokens in following}
         return
+    assert match.places == continuations.places == len(following)
     counts = Counter(tokens[0] for tokens in following)
     most = max(counts.values())
     best = [tokens for tokens in following if counts[tokens[0]] == most][-1]
