@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from . import memory, weights
 from .api import ModelFacts
@@ -15,7 +16,7 @@ from .config import ModelConfig, read_config
 from .errors import ModelError
 from .forward import Network
 from .kv_cache import PAGE, KVCache, page_bytes
-from .precision import Precision, activation_dtype, default_precision, pack
+from .precision import Linear, Precision, activation_dtype, default_precision, of_head, pack
 from .runner import Runner
 from .tokenizer import Tokenizer, read_tokenizer_json
 
@@ -82,7 +83,12 @@ def _runner(
 ) -> Runner:
     dtype = activation_dtype(precision, device)
     loaded = weights.load(folder, dtype, device)
-    network = Network(loaded, lambda weight, bias: pack(weight, bias, precision, dtype))
+    head = loaded.lm_head.weight
+
+    def packed(weight: Tensor, bias: Tensor | None) -> Linear:
+        return pack(weight, bias, of_head(precision) if weight is head else precision, dtype)
+
+    network = Network(loaded, packed)
     return Runner(network, KVCache(config, _pages(config, dtype, device, cache_bytes), dtype, device))
 
 
