@@ -35,9 +35,13 @@ types: $(READY)
 
 check: lint types test
 
-# The README's figures, measured here: start, memory, keystrokes, and decoding beside transformers.
+# The README's figures, measured here: start, memory and keystrokes of the server; decoding beside transformers and, where
+# it is installed, llama.cpp; what typing costs the model, in the repositories ROOTS.
+ROOTS ?= .
 bench: $(READY)
 	$(BIN)/python -m tests.benchmarks.bench
+	$(BIN)/python -m tests.benchmarks.peers --threads 1
+	$(BIN)/python -m tests.benchmarks.trace $(ROOTS)
 
 # Indexing beside universal-ctags: make bench-index ROOTS="DIR..."
 bench-index: $(READY)

@@ -15,28 +15,36 @@ class Vocabulary:
     """The tokens of text, by their bytes. Immutable."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        self._bytes_of = tokenizer.bytes_of
+        self._tokenizer = tokenizer
         text = (id for id in range(tokenizer.vocab_size) if id not in tokenizer.control_ids)
         known = sorted((tokenizer.bytes_of(id), id) for id in text)
         self._spelled = [spelled for spelled, _ in known]
         self._ids = [id for _, id in known]
 
     def beginning(self, owed: bytes) -> list[int]:
-        """The tokens that `owed` begins with, and those that begin with it."""
-        ids: list[int] = []
-        for end in range(1, len(owed)):
+        """The tokens that begin with `owed`, and the one that the tokenizer itself would begin it with.
+
+        Others that it begins with would be like the half word that the prompt is spared.
+        """
+        place = end = bisect_left(self._spelled, owed)
+        while end < len(self._spelled) and self._spelled[end].startswith(owed):
+            end += 1
+        return list(dict.fromkeys((*self._ids[place:end], self._first(owed))))
+
+    def _first(self, owed: bytes) -> int:
+        """Of what is half a character, the longest token that it begins with; every byte is one."""
+        ids = self._tokenizer.encode(owed.decode("utf-8", "ignore"))
+        if ids and owed.startswith(self._tokenizer.bytes_of(ids[0])):
+            return ids[0]
+        for end in range(len(owed), 0, -1):
             place = bisect_left(self._spelled, owed[:end])
             if self._spelled[place : place + 1] == [owed[:end]]:
-                ids.append(self._ids[place])
-        place = bisect_left(self._spelled, owed)
-        while place < len(self._spelled) and self._spelled[place].startswith(owed):
-            ids.append(self._ids[place])
-            place += 1
-        return ids
+                return self._ids[place]
+        raise AssertionError("a vocabulary without every byte")
 
     def left(self, owed: bytes, token: int) -> bytes:
         """What is still owed behind a token; nothing behind one that cannot come."""
-        spelled = self._bytes_of(token)
+        spelled = self._tokenizer.bytes_of(token)
         return owed[len(spelled) :] if spelled and owed.startswith(spelled) else b""
 
     def narrowed(self, logits: Tensor, owed: Sequence[bytes]) -> Tensor:

@@ -25,13 +25,14 @@ from rich.console import Console
 from rich.table import Table
 
 from sc2lsp.backend import Model
-from sc2lsp.completion import NEAR, build_prompt, find_snippets
+from sc2lsp.completion import NEAR, build_prompt, find_snippets, sampling_for, written
 from sc2lsp.config import Config
 from sc2lsp.context.prompt import Prompt
+from sc2lsp.context.window import unfinished
 from sc2lsp.context.workspace import read
-from sc2lsp.display import Shown, show, stops
+from sc2lsp.display import Shown, show
 from sc2lsp.headless import Workspace
-from sc2lsp.runtime.api import Chunk, Indexed, Request, RequestRefused, SamplingParams, Usage
+from sc2lsp.runtime.api import Chunk, Indexed, Request, RequestRefused, Usage
 from sc2lsp.runtime.engine import Engine
 from sc2lsp.runtime.locate import EMBEDDED
 from sc2lsp.runtime.tokenizer import Tokenizer
@@ -117,12 +118,14 @@ class Person:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What an engine gave. `steps` are those that chose tokens, `chosen` what they chose: with a control token that
-    ended it, which is not among `token_ids`. `drafted` and `accepted` tokens by source.
+    ended it, which is not among `token_ids`, and without the `typed` ones, which say again what was typed before.
+    `drafted` and `accepted` tokens by source.
     """
 
     token_ids: Sequence[int]
     steps: int
     chosen: int
+    typed: int
     drafted: Mapping[str, int]
     accepted: Mapping[str, int]
     usage: Usage
@@ -169,12 +172,14 @@ class Asker:
         started = perf_counter()
         snippets = find_snippets(target)
         ranked = perf_counter()
-        prompt = prompts[target.document.path] = build_prompt(target, snippets, self._model, last=last)
+        healed = unfinished(target.document.text, target.offset)
+        prompt = build_prompt(target, snippets, self._model, last=last, healed=healed)
+        prompts[target.document.path] = prompt
         built = perf_counter()
         near = target.prefix[-NEAR:], target.suffix[:NEAR]
-        request = _request(len(self.rows), target, prompt, stops(*near))
+        request = _request(len(self.rows), target, prompt)
         answer = generate(self._engine, request, self._model.decode, key.is_hurried)
-        shown = None if key.is_hurried else show(self._model.decode(answer.token_ids), *near)
+        shown = None if key.is_hurried else show(written(self._model.decode(answer.token_ids), healed), *near)
         total = perf_counter() - started
         text = shown.text if shown else ""
         self.rows.append(
@@ -207,7 +212,10 @@ def generate(engine: Engine, request: Request, decode: Decode, is_hurried: bool)
     has_stop = any(stop in decode(ids) for stop in request.sampling.stop)
     # One chunk a step: nothing is sent of steps that only prefill, and "cancelled" comes without any.
     steps = len(chunks) - (reason == "cancelled")
-    return Answer(ids, steps, len(ids) + (reason == "stop" and not has_stop), drafted, accepted, usage)
+    forced = len(request.sampling.forced)
+    typed = sum(len(decode(ids[:count])) <= forced for count in range(1, len(ids) + 1)) if forced else 0
+    chosen = len(ids) + (reason == "stop" and not has_stop) - typed
+    return Answer(ids, steps, chosen, typed, drafted, accepted, usage)
 
 
 def _stream(engine: Engine, request: Request, is_hurried: bool) -> Iterator[Chunk]:
@@ -230,10 +238,8 @@ def _counts(engine: Engine) -> tuple[Counter[str], Counter[str]]:
     return engine.call(lambda: (Counter[str](scheduler.drafted), Counter[str](scheduler.accepted))).result()
 
 
-def _request(number: int, target: Target, prompt: Prompt, stop: tuple[str, ...]) -> Request:
-    config = target.folder.config
-    workspace = str(target.folder.root)
-    sampling = SamplingParams(config.max_tokens, config.temperature, stop=stop)
+def _request(number: int, target: Target, prompt: Prompt) -> Request:
+    workspace, sampling = str(target.folder.root), sampling_for(target, prompt.healed)
     return Request(number, f"{workspace}\n{target.document.path}", prompt.token_ids, sampling, workspace)
 
 
@@ -288,8 +294,8 @@ def report(traces: Mapping[str, Sequence[Row]]) -> list[Table]:
 
 def _costs(traces: Mapping[str, Sequence[Row]]) -> Table:
     table = Table(
-        "trace", "keys", "prompt", "prefilled p50 / p95", "of all", "warm", "tokens a step", "drafted", "accepted",
-        "suggested", "right",
+        "trace", "keys", "prompt", "prefilled p50 / p95", "of all", "warm", "tokens a step", "and typed", "drafted",
+        "accepted", "suggested", "right",
         title="tokens", title_justify="left",
     )  # fmt: skip
     for name, rows in traces.items():
@@ -304,6 +310,7 @@ def _costs(traces: Mapping[str, Sequence[Row]]) -> Table:
             f"{_share(rows):.1%}",
             f"{_share(warm):.1%}",
             f"{sum(row.answer.chosen for row in rows) / steps:.2f}",
+            f"{sum(row.answer.chosen + row.answer.typed for row in rows) / steps:.2f}",
             f"{sum(sum(row.answer.drafted.values()) for row in rows) / steps:.2f}",
             f"{sum(sum(row.answer.accepted.values()) for row in rows) / steps:.2f}",
             f"{sum(row.shown != '' for row in answered) / len(answered):.0%}",

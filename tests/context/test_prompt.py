@@ -13,7 +13,7 @@ from sc2lsp.context.document import Document
 from sc2lsp.context.pack import group_bytes, pack
 from sc2lsp.context.prompt import MIN_BUDGET, Encode, FimTokens, Order, Prompt, build, clean_name
 from sc2lsp.context.retrieve import Snippet
-from sc2lsp.context.window import CLOSERS
+from sc2lsp.context.window import CLOSERS, unfinished
 from sc2lsp.runtime import embedded
 from sc2lsp.runtime.tokenizer import Tokenizer
 
@@ -267,3 +267,38 @@ def test_pack_counts_a_path_once_for_each_file(budget: int) -> None:
 )
 def test_names_are_relative_printable_and_short(name: str, expected: str) -> None:
     assert clean_name(name) == expected
+
+
+UNFINISHED = [
+    ("return sel", " sel"),
+    ("x = do_hands", "hands"),
+    ("x = do_", "_"),
+    ("foo(", "("),
+    ("x ==", " =="),
+    ("    ", " "),
+    ("return ", " "),
+    ("a\n    b", " b"),
+    ("a\n", ""),
+    ("", ""),
+    ("n = 12", "2"),
+    ("na\u00efve", "na\u00efve"),
+    ("\ud800", ""),
+    ("x" * 200, "x" * 64),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), UNFINISHED)
+def test_the_word_at_the_cursor(text: str, expected: str) -> None:
+    assert unfinished(text + "after", len(text)) == expected
+
+
+@pytest.mark.parametrize("order", ["spm", "psm"])
+@pytest.mark.parametrize(("before", "after"), [("one\ntw", "o\nthree\n"), ("a\n" * 3000 + "return sel", "f)\n" * 900)])
+def test_what_is_healed_is_left_out_before_the_cursor_alone(before: str, after: str, order: Order) -> None:
+    healed = unfinished(before, len(before))
+    document = Document.open("x/c.py", before + after)
+    options = (RANKED, "me/repo", 1000, by_char, CONTROL, order)
+    whole = build(document, len(before), *options)
+    without = build(document, len(before), *options, healed=healed)
+    assert without.healed == healed and whole.healed == ""
+    assert spelled(whole.token_ids).replace(before[-9:], before[-9 : -len(healed)]) == spelled(without.token_ids)

@@ -54,7 +54,7 @@ def test_complete_json_is_the_contract() -> None:
 
 def test_a_second_request_reuses_the_first() -> None:
     first, second = (answer("complete", HOLE, "--json") for _ in range(2))
-    assert second["cached_tokens"] == second["prompt_tokens"] - 1
+    assert second["prompt_tokens"] - 16 <= second["cached_tokens"] < second["prompt_tokens"]  # all full pages
     assert second["completions"] == first["completions"]
 
 
