@@ -31,10 +31,13 @@ from rich.table import Table
 from transformers import Starcoder2ForCausalLM
 from transformers.generation.streamers import BaseStreamer
 
-from sc2lsp.runtime import draft, weights
+from sc2lsp.runtime import weights
 from sc2lsp.runtime.api import Chunk, Request, RequestRefused, SamplingParams, Usage
+from sc2lsp.runtime.draft import Draft
 from sc2lsp.runtime.engine import Engine
+from sc2lsp.runtime.load import Options
 from sc2lsp.runtime.locate import EMBEDDED
+from sc2lsp.runtime.precision import Precision
 from sc2lsp.runtime.tokenizer import Tokenizer, read_tokenizer_json
 
 try:
@@ -99,11 +102,11 @@ class Clock(BaseStreamer):
         return ended - started, in_all - worked
 
 
-def our_engine(setup: Setup, drafts: bool) -> Decode:
-    """As it is by default, or with no match long enough for a draft."""
-    engine = Engine(setup.model, lambda message, fraction: None)
+def our_engine(setup: Setup, drafts: bool, precision: Precision | None = None) -> Decode:
+    """As it is by default, in another precision, or without drafts. Prompts overlap, so earlier answers are no source."""
+    engine = Engine(setup.model, lambda message, fraction: None, Options(precision))
     if not drafts:
-        patch.object(draft, "MIN_MATCH", draft.MAX_MATCH + 1).start()  # this process does nothing else
+        patch.object(Draft, "propose", lambda self, room: None).start()  # this process does nothing else
     numbers = itertools.count()
 
     def decode(prompt: tuple[int, ...]) -> Answer:
@@ -115,6 +118,7 @@ def our_engine(setup: Setup, drafts: bool) -> Decode:
             chunks.put(chunk)
 
         number = next(numbers)
+        engine.call(engine._scheduler.forget_answers).result()
         engine.submit(Request(number, f"document {number}", prompt, SamplingParams(NEW_TOKENS)), emit)
         tokens, ended, usage = _collected(chunks)
         assert drafts or usage.drafted_tokens == 0
@@ -194,6 +198,8 @@ EXACT = "transformers.generate, float32"
 CONTENDERS: dict[str, Callable[[Setup], Decode]] = {
     OURS: partial(our_engine, drafts=True),
     "our engine, no drafts": partial(our_engine, drafts=False),
+    "our engine, int8": partial(our_engine, drafts=True, precision="int8"),
+    "our engine, int8, no drafts": partial(our_engine, drafts=False, precision="int8"),
     EXACT: partial(transformers_generate, dtype=torch.float32, lookup=None),
     "transformers.generate, bfloat16": partial(transformers_generate, dtype=torch.bfloat16, lookup=None),
     "transformers.generate, float32, prompt lookup": partial(transformers_generate, dtype=torch.float32, lookup=10),
@@ -271,7 +277,7 @@ def decode_table(given: Mapping[str, Sequence[Answer]], threads: int) -> Table:
     columns = ("tokens/s", "range", "ours x", "per processor second", "ours x", "as float32", "of drafts taken")
     table = Table("", *columns, title=f"{what}: medians, and lowest to highest")
     for name, theirs in given.items():
-        table.add_row(", ".join(filter(None, (name, theirs[0].precision))), *_row(theirs, given))
+        table.add_row(name if theirs[0].precision in name else f"{name}, {theirs[0].precision}", *_row(theirs, given))
     return table
 
 
