@@ -39,7 +39,7 @@ class SamplingParams:
 @dataclass(frozen=True, slots=True)
 class Request:
     """One completion. `document` names the KV session that consecutive prompts of one document share; drafts are found
-    in the documents of `workspace`.
+    in the other documents of `workspace`.
     """
 
     id: int

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MAX_TOKENS = 4096  # of one answer
 MAX_ANSWERS = 16  # to one prompt
 MAX_INDENT = 1000  # columns
+MAX_STOPS = 64  # each is looked for at every token
+MAX_FORCED = 256  # characters
 MAX_INDEXED = 4 << 20  # tokens of one client in which drafts are looked for
 MAX_RUNNING = 64  # requests of one connection, waiting or running
 OUTBOX = 4096  # frames that wait for a slow reader before its connection is dropped
@@ -120,7 +122,7 @@ class Connection:
         self._indexed_tokens -= self._indexed.pop((name, indexed.document), 0)
         tokens = indexed.tokens if self._indexed_tokens + len(indexed.tokens) <= MAX_INDEXED else ()
         try:
-            engine.put_document(Indexed(name, indexed.document, tokens))
+            engine.put_document(Indexed(name, f"{self._name}\n{indexed.document}", tokens))
         except RequestRefused as refusal:
             raise wire.WireError(str(refusal)) from None
         self._indexed[name, indexed.document] = len(tokens)
@@ -199,6 +201,8 @@ def _limits(sampling: SamplingParams, vocab_size: int) -> tuple[tuple[bool, str]
         (0 <= seed < 1 << 63, "seed outside 0..2^63-1"),
         (1 <= sampling.n <= MAX_ANSWERS, f"n outside 1..{MAX_ANSWERS}"),
         ("" not in sampling.stop, "an empty stop string"),
+        (len(sampling.stop) + len(sampling.stop_ids) <= MAX_STOPS, f"more than {MAX_STOPS} stop strings and ids"),
+        (len(sampling.forced) <= MAX_FORCED, f"more than {MAX_FORCED} characters in forced"),
         (0 <= min(ids) <= max(ids) < vocab_size, f"a stop id outside 0..{vocab_size - 1}"),
         (sampling.max_lines >= 0, "max_lines is negative; 0 sets no limit"),
         (0 <= sampling.min_indent <= MAX_INDENT, f"min_indent outside 0..{MAX_INDENT}"),

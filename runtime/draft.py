@@ -47,6 +47,7 @@ class Known:
     shown: Sequence[int] = ()
     recent: Sequence[int] = ()
     index: TokenIndex | None = None
+    document: str | None = None  # of the index: the prompt's own, which already says what follows the cursor
     model: DraftModel | None = None
 
 
@@ -90,7 +91,7 @@ class Draft:
         source: Source = "prompt"
         length, found, share = *self._in_prompt(room), 1.0
         if self._known.index is not None and length < MAX_MATCH:
-            match = self._known.index.match(self.context(), room)
+            match = self._known.index.match(self.context(), room, self._known.document)
             if match is not None and match.length > length:
                 source, length, found, share = (
                     "workspace",

@@ -78,7 +78,8 @@ class Scorer(Engine):
         work = Work(session.sequence, [*prompt[cached:], *middle], len(middle) + 1)
         text = (*prompt, *middle)
         ends = range(len(prompt), len(text) + 1)
-        asked = [(workspace, text[max(end - MAX_MATCH, 0) : end]) for end in ends]
+        request = Request(0, document, prompt, SamplingParams(), workspace)
+        asked = [(request, text[max(end - MAX_MATCH, 0) : end]) for end in ends]
         logits = self._scheduler.mixed(runner.run([work]), asked)
         log_probs = torch.log_softmax(logits.float(), dim=-1)  # [middle + 1, vocab]
         runner.cache.commit(session.sequence, list(prompt[cached:]))  # without the middle

@@ -186,7 +186,7 @@ class Scheduler:
         workspace, rest = self._workspaces[task.request.workspace], task.session.rest(tail)
         shown = encode(rest) if rest.startswith(forced) else []
         recent = [token for answer in workspace.recent for token in (*answer, GAP)]
-        return Known(encode(forced), shown, recent, workspace.index, self._draft_model())
+        return Known(encode(forced), shown, recent, workspace.index, task.request.document, self._draft_model())
 
     def _draft_model(self) -> DraftModel | None:
         return None if self._drafter is None else DraftModel(self._drafter, self._never_drafted)
@@ -222,17 +222,23 @@ class Scheduler:
         """A token for every wanted row, and its log probability given what was typed."""
         if not len(logits):
             return [], []
-        asked = [(task.request.workspace, c) for task, answer, work in planned for c in answer.contexts(work)]
+        asked = [(task.request, c) for task, answer, work in planned for c in answer.contexts(work)]
         logits = self.mixed(logits, asked)
         owed = [text for _, answer, work in planned for text in answer.owing(work)]
         draws = [draw for _, answer, work in planned for draw in answer.draws(work)]
         return choose(self._vocabulary.narrowed(logits, owed), draws, self._banned)
 
-    def mixed(self, logits: Tensor, asked: Sequence[tuple[str, Sequence[int]]]) -> Tensor:
-        """[rows, vocab] logits, mixed with what followed each row's context in its workspace, where that helps."""
+    def mixed(self, logits: Tensor, asked: Sequence[tuple[Request, Sequence[int]]]) -> Tensor:
+        """[rows, vocab] logits, mixed with what followed each row's context in its workspace, where that helps.
+
+        Not in the request's own document: there stands, right behind the cursor, what follows the answer.
+        """
         if self._trust is None:
             return logits
-        found = [self._workspaces[name].index.continuations(context, CONTINUATIONS) for name, context in asked]
+        found = [
+            self._workspaces[request.workspace].index.continuations(context, CONTINUATIONS, request.document)
+            for request, context in asked
+        ]
         return mix(logits, found, self._trust) if any(found) else logits
 
     def _take(self, task: _Task, answer: Answer, work: Work, chosen: list[tuple[int, float]]) -> None:

@@ -17,15 +17,15 @@ from rich.text import Text
 
 from sc2lsp import __version__
 from sc2lsp.backend import BackendError, Model, absolute_model
-from sc2lsp.completion import NEAR, build_prompt, find_snippets
+from sc2lsp.completion import build_prompt, find_snippets, sampling_for, written
 from sc2lsp.config import Config
 from sc2lsp.context.document import Document
+from sc2lsp.context.window import unfinished
 from sc2lsp.context.workspace import Skipped, read
-from sc2lsp.display import stops
 from sc2lsp.eval.cases import Case, choose
 from sc2lsp.headless import Query, Workspace
 from sc2lsp.runtime import measure, shapes
-from sc2lsp.runtime.api import RequestRefused, SamplingParams
+from sc2lsp.runtime.api import RequestRefused
 from sc2lsp.runtime.load import Loaded, load
 from sc2lsp.serve import engine_options
 
@@ -163,17 +163,13 @@ def _typing(loop: measure.Loop) -> tuple[list[tuple[int, ...]], Typing]:
     facts, tokenizer = loop.loaded.facts, loop.loaded.tokenizer
     model = Model(facts.name, facts.context_length, tokenizer)
     workspace = Workspace.open(PACKAGE, Config(budget=loop.prompt_tokens, exclude=EXCLUDED, cache_mb=0))
-    tokens = {path: tokenizer.encode(_text(workspace, path)) for path in workspace.folder.index.files}
-    for path, ids in tokens.items():
-        loop.index(path, ids)
+    for path in workspace.folder.index.files:
+        loop.index(path, tokenizer.encode(_text(workspace, path)))
     cases = choose(workspace, HOLES, ("tail",), ("python",), seed=0)
     prompts: list[tuple[int, ...]] = []
     asked: list[measure.Asked] = []
     for number in measure.repeated(len(cases), TYPING_SECONDS):
-        path = cases[number].hole.path
-        loop.index(path, [])  # what is written there is not yet known
         requests = list(_typed_through(loop, workspace, model, cases[number]))
-        loop.index(path, tokens[path])
         prompts.append(requests[0][0])
         asked += [answer for _, answer in requests]
     passes = [count for answer in asked for count in answer.passes]
@@ -187,12 +183,11 @@ def _typed_through(
     query, suggestion, prompt = _query(case, ""), "", None
     for typed in range(1, KEYS + 2):
         target = workspace.target(query)
-        prompt = build_prompt(target, find_snippets(target), model, last=prompt)
-        ends = stops(target.prefix[-NEAR:], target.suffix[:NEAR])
-        sampling = SamplingParams(target.folder.config.max_tokens, stop=ends)
-        answer = loop.ask(case.hole.path, prompt.token_ids, sampling)
+        healed = unfinished(target.document.text, target.offset)
+        prompt = build_prompt(target, find_snippets(target), model, last=prompt, healed=healed)
+        answer = loop.ask(case.hole.path, prompt.token_ids, sampling_for(target, healed))
         yield prompt.token_ids, answer
-        suggestion = suggestion or model.decode(answer.tokens) or case.middle
+        suggestion = suggestion or written(model.decode(answer.tokens), healed) or case.middle
         query = _query(case, suggestion[:typed])
     workspace.close(query)
 

@@ -14,7 +14,7 @@ from sc2lsp.context.retrieve import Snippet, retrieve_in_time
 from sc2lsp.context.window import unfinished
 from sc2lsp.display import show, stops
 from sc2lsp.runtime.api import Chunk, SamplingParams, Usage
-from sc2lsp.session import Ranking, Target
+from sc2lsp.session import Ranking, Target, names_of
 from sc2lsp.trace import Trace
 
 NEAR = 1 << 14  # code points: many times what a completion is long
@@ -54,8 +54,7 @@ async def complete(target: Target, backend: Backend) -> Result:
         healed = unfinished(target.document.text, target.offset)
         prompt = prompts[path] = build_prompt(target, snippets, model, last=prompts.get(path), healed=healed)
     sampling = sampling_for(target, healed)
-    workspace = str(target.folder.root)
-    document = f"{workspace}\n{target.document.path}"
+    workspace, document = names_of(target.folder, target.document.path)
     chunks = await _generate(backend, workspace, document, prompt.token_ids, sampling)
     usage = chunks[-1].usage
     assert usage is not None  # the last chunk of every generation carries it

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from sc2lsp.backend import Backend, BackendError, Model
 from sc2lsp.context.lexical import TextOf
-from sc2lsp.session import Folder
+from sc2lsp.session import Folder, names_of
 
 MOST_TOKENS = 1 << 20  # of a folder; some four megabytes of code
 LONGEST = 1 << 16  # tokens of a file
@@ -34,16 +34,12 @@ class Feed:
                 self._model, self._sent, self._tokens = model, {}, 0
             for path in self._gone():
                 self._tokens -= self._sent.pop(path)[1]
-                await self._backend.put_document(self._workspace, path, ())
+                await self._backend.put_document(*names_of(self._folder, path), ())
             for path in self._stale():
                 await rest()
                 await self._send(path, text_of(path), model)
         except BackendError:
             self._model = None  # the next call finds a runtime again, or none
-
-    @property
-    def _workspace(self) -> str:
-        return str(self._folder.root)
 
     def _gone(self) -> list[str]:
         return [path for path in self._sent if path not in self._folder.index.files]
@@ -62,4 +58,4 @@ class Feed:
             tokens = ()
         self._tokens += len(tokens)
         self._sent[path] = entry.digest, len(tokens)
-        await self._backend.put_document(self._workspace, path, tokens)
+        await self._backend.put_document(*names_of(self._folder, path), tokens)

@@ -63,6 +63,11 @@ class Folder:
         return self.survey().scan()
 
 
+def names_of(folder: Folder, path: str) -> tuple[str, str]:
+    """What a runtime calls a folder, and a file in it."""
+    return str(folder.root), f"{folder.root}\n{path}"
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """A cursor in one version of a document: all a completion reads, taken at one moment."""

@@ -80,15 +80,14 @@ def key_of(subject: Subject, case: Case, variant: Variant) -> Key:
 
 
 def teach(subject: Subject, workspace: Workspace) -> None:
-    """Let the model see the workspace's files as the language server does; for answers with context alone."""
-    reader = workspace.session.texts(workspace.folder)
+    """Let the model see the workspace's files as the language server does; for answers with context alone.
+
+    A hole's own file is no source for its answers, so that nobody finds the hole there.
+    """
+    text_of = workspace.session.texts(workspace.folder)
     for path in workspace.folder.index.files:
-        put(subject, path, reader(path) or "")
-
-
-def put(subject: Subject, path: str, text: str) -> None:
-    """What a file says from now on."""
-    subject.respondent.put_document(Indexed(TAUGHT, path, tuple(subject.model.tokenize(text)[:LONGEST])))
+        tokens = subject.model.tokenize(text_of(path) or "")
+        subject.respondent.put_document(Indexed(TAUGHT, path, tuple(tokens[:LONGEST])))
 
 
 def measure(
@@ -99,10 +98,8 @@ def measure(
     if limit < MIN_BUDGET:
         raise InputError(f"{subject.model.name}: a context of {subject.model.context_length} tokens is too short")
     typed = opened.after_typing() if is_timed_warm else None
-    put(subject, case.hole.path, case.prefix + case.suffix)  # nobody may find the hole in it
     for variant in variants:
         yield _row(subject, case, opened.at_hole, typed, variant, limit)
-    put(subject, case.hole.path, case.prefix + case.middle + case.suffix)
 
 
 def _row(subject: Subject, case: Case, view: View, typed: View | None, variant: Variant, limit: int) -> Row:
@@ -156,7 +153,7 @@ def _ask(model: Model, view: View, variant: Variant, limit: int, last: Prompt | 
 def _generate(subject: Subject, variant: Variant, case: Case, asked: _Asked, prefix: str) -> tuple[str, Timing]:
     """Greedy, and ended where the editor's suggestion would end."""
     sampling = SamplingParams(ROOM[case.hole.kind], 0.0, stop=stops(prefix, case.suffix), forced=asked.forced)
-    answer = subject.respondent.answer(f"{case.hole}", asked.prompt.token_ids, sampling, variant.context)
+    answer = subject.respondent.answer(case.hole.path, asked.prompt.token_ids, sampling, variant.context)
     usage = answer.usage
     timing = Timing(
         context=round(asked.context_ms, 3),
@@ -174,7 +171,7 @@ def _likelihood(subject: Subject, variant: Variant, case: Case, prompt: Prompt) 
     middle = tuple(subject.model.encode(case.middle))
     if len(middle) > ROOM[case.hole.kind]:
         return None
-    return subject.respondent.likelihood(f"{case.hole}", prompt.token_ids, middle, variant.context)
+    return subject.respondent.likelihood(case.hole.path, prompt.token_ids, middle, variant.context)
 
 
 def _compared(case: Case, text: str) -> str:

@@ -103,7 +103,7 @@ class Clock(BaseStreamer):
 
 
 def our_engine(setup: Setup, drafts: bool, precision: Precision | None = None) -> Decode:
-    """As it is by default, in another precision, or without drafts. Prompts overlap, so earlier answers are no source."""
+    """By default, in another precision, or without drafts. Prompts overlap, so earlier answers are no source of any."""
     engine = Engine(setup.model, lambda message, fraction: None, Options(precision))
     if not drafts:
         patch.object(Draft, "propose", lambda self, room: None).start()  # this process does nothing else

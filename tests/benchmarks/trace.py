@@ -36,7 +36,7 @@ from sc2lsp.runtime.api import Chunk, Indexed, Request, RequestRefused, Usage
 from sc2lsp.runtime.engine import Engine
 from sc2lsp.runtime.locate import EMBEDDED
 from sc2lsp.runtime.tokenizer import Tokenizer
-from sc2lsp.session import Target
+from sc2lsp.session import Target, names_of
 from tests.benchmarks.typing import Hole, Typist, common
 
 Kind = Literal["type", "accept", "delete", "jump"]
@@ -239,8 +239,8 @@ def _counts(engine: Engine) -> tuple[Counter[str], Counter[str]]:
 
 
 def _request(number: int, target: Target, prompt: Prompt) -> Request:
-    workspace, sampling = str(target.folder.root), sampling_for(target, prompt.healed)
-    return Request(number, f"{workspace}\n{target.document.path}", prompt.token_ids, sampling, workspace)
+    workspace, document = names_of(target.folder, target.document.path)
+    return Request(number, document, prompt.token_ids, sampling_for(target, prompt.healed), workspace)
 
 
 def _change(last: Prompt | None, prompt: Prompt) -> Change:
@@ -284,7 +284,7 @@ def feed(engine: Engine, workspace: Workspace, paths: Iterable[str]) -> None:
         document = workspace.session.document(root / path)
         text = read(root, path) if document is None else document.text
         if isinstance(text, str):
-            engine.put_document(Indexed(str(root), path, tuple(encode(text))))
+            engine.put_document(Indexed(*names_of(workspace.folder, path), tuple(encode(text))))
 
 
 def report(traces: Mapping[str, Sequence[Row]]) -> list[Table]:

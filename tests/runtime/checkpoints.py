@@ -51,32 +51,6 @@ TINY_BIGCODE: dict[str, Any] = {
     "tie_word_embeddings": True,
 }
 
-_STARCODER2 = {**TINY, "vocab_size": 49152, "max_position_embeddings": 16384, "sliding_window": 4096}
-_STARCODER = {**TINY_BIGCODE, "vocab_size": 49152, "n_positions": 8192, "n_inner": None}
-# The shapes of bigcode/*, from their config.json. bigcode/starcoder is as starcoderbase.
-PUBLISHED: dict[str, dict[str, Any]] = {
-    "starcoder2-3b": {
-        **_STARCODER2, "num_hidden_layers": 30, "hidden_size": 3072, "intermediate_size": 12288,
-        "num_attention_heads": 24, "num_key_value_heads": 2, "rope_theta": 999999.4420358813,
-    },
-    "starcoder2-7b": {
-        **_STARCODER2, "num_hidden_layers": 32, "hidden_size": 4608, "intermediate_size": 18432,
-        "num_attention_heads": 36, "num_key_value_heads": 4, "rope_theta": 1000000.0,
-    },
-    "starcoder2-15b": {
-        **_STARCODER2, "num_hidden_layers": 40, "hidden_size": 6144, "intermediate_size": 24576,
-        "num_attention_heads": 48, "num_key_value_heads": 4, "rope_theta": 100000.0, "tie_word_embeddings": False,
-    },
-    "starcoderbase-1b": {
-        **_STARCODER, "n_layer": 24, "n_embd": 2048, "n_head": 16, "activation_function": "gelu_pytorch_tanh",
-    },
-    "starcoderbase-3b": {
-        **_STARCODER, "n_layer": 36, "n_embd": 2816, "n_head": 22, "activation_function": "gelu_pytorch_tanh",
-    },
-    "starcoderbase-7b": {**_STARCODER, "n_layer": 42, "n_embd": 4096, "n_head": 32},
-    "starcoderbase": {**_STARCODER, "n_layer": 40, "n_embd": 6144, "n_head": 48, "n_inner": 24576},
-}  # fmt: skip
-
 EXACT = Options(precision="fp32", cache_bytes=1 << 20)  # for equality with the plainest loop
 
 SAMPLE = ["def add(a, b):\n    return a + b\n\nclass Store:\n    def __init__(self, path):\n        self.path = path\n"]

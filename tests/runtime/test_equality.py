@@ -11,14 +11,15 @@ from sc2lsp.runtime.config import parse_config
 from sc2lsp.runtime.kv_cache import Sequence
 from sc2lsp.runtime.model import CausalLM
 from sc2lsp.runtime.runner import Runner, Work
+from sc2lsp.runtime.shapes import PUBLISHED
 
-from .checkpoints import PUBLISHED, TINY, TINY_BIGCODE, random_model, serving
+from .checkpoints import TINY, TINY_BIGCODE, random_model, serving
 
 TOLERANCE = 1e-4  # logits, float32, largest absolute difference
 
 # The published shapes, with two layers and a sixth of the vocabulary.
 FEWER = {"starcoder2": {"num_hidden_layers": 2, "vocab_size": 8192}, "gpt_bigcode": {"n_layer": 2, "vocab_size": 8192}}
-REAL = {name: raw | FEWER[raw["model_type"]] for name, raw in PUBLISHED.items()}
+REAL = {name: {**raw} | FEWER[raw["model_type"]] for name, raw in PUBLISHED.items()}
 
 SMALL = {
     "starcoder2": TINY,

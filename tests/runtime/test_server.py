@@ -205,6 +205,8 @@ OUTSIDE: list[tuple[dict[str, Any], str]] = [
     ({"min_indent": -1}, "min_indent outside 0..1000"),
     ({"min_indent": 1001}, "min_indent outside 0..1000"),
     ({"min_confidence": -0.1}, "min_confidence outside [0, 1]"),
+    ({"stop": ("a",) * 40, "stop_ids": (0,) * 25}, "more than 64 stop strings and ids"),
+    ({"forced": "x" * 257}, "more than 256 characters in forced"),
     ({"min_confidence": 1.1}, "min_confidence outside [0, 1]"),
     ({"min_confidence": NAN}, "min_confidence outside [0, 1]"),
 ]

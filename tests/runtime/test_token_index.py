@@ -44,10 +44,13 @@ def expected(documents: Documents, context: Sequence[int]) -> tuple[int, list[Se
     return longest, [following for length, following in places if length == longest]
 
 
-def check(index: TokenIndex, documents: Documents, context: Sequence[int], room: int) -> None:
+def check(
+    index: TokenIndex, documents: Documents, context: Sequence[int], room: int, without: str | None = None
+) -> None:
     """`documents`: what the index holds, what was put last standing last."""
+    documents = {name: tokens for name, tokens in documents.items() if name != without}
     length, following = expected(documents, context)
-    match, continuations = index.match(context, room), index.continuations(context, room)
+    match, continuations = index.match(context, room, without), index.continuations(context, room, without)
     if not following:
         assert match is None
         assert continuations is None
@@ -85,8 +88,10 @@ def test_what_is_found_is_what_a_search_through_everything_finds(
             documents[name] = tokens[: capacity - MAX_MATCH - 2]
         check(index, documents, context, room)
     assert len(index) == sum(map(len, documents.values()))
-    for tokens in documents.values():
+    for name, tokens in documents.items():
         check(index, documents, tokens[:-1], room)
+        check(index, documents, tokens[:-1], room, name)
+        check(index, documents, context, room, name)
 
 
 @pytest.mark.parametrize(

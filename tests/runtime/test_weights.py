@@ -15,9 +15,10 @@ from sc2lsp.runtime import memory
 from sc2lsp.runtime.config import parse_config
 from sc2lsp.runtime.errors import ModelError
 from sc2lsp.runtime.memory import Footprint
+from sc2lsp.runtime.shapes import PUBLISHED
 from sc2lsp.runtime.weights import HEAD, fetch, load, parameter_count
 
-from .checkpoints import PUBLISHED, TINY, TINY_BIGCODE, random_model, write_checkpoint
+from .checkpoints import TINY, TINY_BIGCODE, random_model, write_checkpoint
 
 CPU = torch.device("cpu")
 

@@ -36,10 +36,11 @@ class Received(Backend):
 
     async def put_document(self, workspace: str, document: str, tokens: tuple[int, ...]) -> None:
         assert self.current is not None and Path(workspace).is_absolute()
-        self.told.append(document)
-        self.files.pop(document, None)
+        path = document.removeprefix(f"{workspace}\n")
+        self.told.append(path)
+        self.files.pop(path, None)
         if tokens:
-            self.files[document] = self.current.decode(tokens)
+            self.files[path] = self.current.decode(tokens)
 
 
 async def nothing() -> None:
