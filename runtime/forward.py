@@ -3,7 +3,7 @@
 Equal to `model` and `gpt_bigcode`, from which it is made, and which say where it comes from; without a gradient.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -33,8 +33,8 @@ class Norm:
     bias: Tensor
 
     @classmethod
-    def of(cls, norm: nn.LayerNorm) -> "Norm":
-        return cls(norm.weight, norm.bias)
+    def of(cls, norm: nn.LayerNorm, dtype: torch.dtype) -> "Norm":
+        return cls(norm.weight.to(dtype), norm.bias.to(dtype))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +50,29 @@ class Layer:
 class Network:
     """The weights of a model and the order of its operations; immutable, so that any thread may run it."""
 
-    def __init__(self, source: CausalLM, pack: Pack, between: Operations | None = None) -> None:
-        """`pack` takes a projection's weight and bias over. `source` is used up: its layers lose their weights.
+    def __init__(
+        self, source: CausalLM, pack: Pack, between: Operations | None = None, dtype: torch.dtype | None = None
+    ) -> None:
+        """`pack` takes a projection's weight and bias over. `source` is used up: its layers are let go one by one.
 
-        `between` the projections is computed as given, by default as suits the device.
+        `between` the projections is computed as given, by default as suits the device; in `dtype`, by default that of
+        the source.
         """
         self.config: ModelConfig = source.config
-        self._embedding = source.embedding.weight
+        dtype = dtype or source.embedding.weight.dtype
+        self._embedding = source.embedding.weight.to(dtype)
         self._between = operations(self._embedding.device) if between is None else between
         self._head = pack(source.lm_head.weight, None)
         if isinstance(source, model.StarCoder2):
-            self._positions, self._norm = None, Norm.of(source.model.norm)
-            self._layers = [_starcoder2(block, pack) for block in _taken(source.model.layers)]
+            self._positions, self._norm = None, Norm.of(source.model.norm, dtype)
+            self._layers = [_starcoder2(block, pack, dtype) for block in _taken(source.model.layers)]
         else:
             assert isinstance(source, gpt_bigcode.GPTBigCode)
-            self._positions, self._norm = source.transformer.wpe.weight, Norm.of(source.transformer.ln_f)
-            self._layers = [_gpt_bigcode(block, pack) for block in _taken(source.transformer.h)]
+            self._positions, self._norm = (
+                source.transformer.wpe.weight.to(dtype),
+                Norm.of(source.transformer.ln_f, dtype),
+            )
+            self._layers = [_gpt_bigcode(block, pack, dtype) for block in _taken(source.transformer.h)]
         self._rotary = _rotary(self.config, self._embedding.device)
 
     @property
@@ -115,33 +122,37 @@ class Network:
         return self._head(hidden)
 
 
-def _taken(blocks: nn.ModuleList) -> "list[nn.Module]":
-    return list(blocks)
+def _taken(blocks: nn.ModuleList) -> Iterator[nn.Module]:
+    """Each leaves the list before it is used, so that it is gone when the next one is."""
+    while len(blocks):
+        block = blocks[0]
+        del blocks[0]
+        yield block
 
 
-def _starcoder2(block: nn.Module, pack: Pack) -> Layer:
+def _starcoder2(block: nn.Module, pack: Pack, dtype: torch.dtype) -> Layer:
     block = cast(model.Block, block)
     attention, mlp = block.self_attn, block.mlp
     parts = (attention.q_proj, attention.k_proj, attention.v_proj)
     bias = torch.cat([part.bias for part in parts]) if attention.config.bias else None
     return Layer(
-        Norm.of(block.input_layernorm),
+        Norm.of(block.input_layernorm, dtype),
         pack(torch.cat([part.weight for part in parts]), bias),
         pack(attention.o_proj.weight, attention.o_proj.bias),
-        Norm.of(block.post_attention_layernorm),
+        Norm.of(block.post_attention_layernorm, dtype),
         pack(mlp.c_fc.weight, mlp.c_fc.bias),
         pack(mlp.c_proj.weight, mlp.c_proj.bias),
     )
 
 
-def _gpt_bigcode(block: nn.Module, pack: Pack) -> Layer:
+def _gpt_bigcode(block: nn.Module, pack: Pack, dtype: torch.dtype) -> Layer:
     block = cast(gpt_bigcode.Block, block)
     attention, mlp = block.attn, block.mlp
     return Layer(
-        Norm.of(block.ln_1),
+        Norm.of(block.ln_1, dtype),
         pack(attention.c_attn.weight, attention.c_attn.bias),
         pack(attention.c_proj.weight, attention.c_proj.bias),
-        Norm.of(block.ln_2),
+        Norm.of(block.ln_2, dtype),
         pack(mlp.c_fc.weight, mlp.c_fc.bias),
         pack(mlp.c_proj.weight, mlp.c_proj.bias),
     )

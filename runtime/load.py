@@ -82,14 +82,20 @@ def _runner(
     folder: Path, config: ModelConfig, precision: Precision, device: torch.device, cache_bytes: int | None
 ) -> Runner:
     dtype = activation_dtype(precision, device)
-    loaded = weights.load(folder, dtype, device)
+    loaded = weights.load(folder, _read_as(config, precision, dtype), device)
     head = loaded.lm_head.weight
 
     def packed(weight: Tensor, bias: Tensor | None) -> Linear:
         return pack(weight, bias, of_head(precision) if weight is head else precision, dtype)
 
-    network = Network(loaded, packed)
+    network = Network(loaded, packed, dtype=dtype)
     return Runner(network, KVCache(config, _pages(config, dtype, device, cache_bytes), dtype, device))
+
+
+def _read_as(config: ModelConfig, precision: Precision, dtype: torch.dtype) -> torch.dtype:
+    """Large weights that are packed in fewer bits never stand in memory in more than 16."""
+    is_small = weights.parameter_count(config) <= _SMALL_MODEL
+    return dtype if is_small or precision in ("fp32", "fp16") else torch.bfloat16
 
 
 def _drafter(model: str, tokenizer: Tokenizer, precision: Precision, device: torch.device) -> Runner:
