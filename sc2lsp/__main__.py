@@ -143,7 +143,7 @@ def context(
     where, query = headless.query_at(_required(place), root)
     with waiting() as on_status:
         target = headless.Workspace.open(where, config, on_status).target(query)
-    prompt = build_prompt(target, find_snippets(target), prompt_model, budget)
+    prompt = build_prompt(target, find_snippets(target), prompt_model, budget, healed=target.unfinished)
     if as_json:
         _print(headless.context_json(prompt))
     elif as_prompt:

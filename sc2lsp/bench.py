@@ -20,7 +20,6 @@ from sc2lsp.backend import BackendError, Model, absolute_model
 from sc2lsp.completion import build_prompt, find_snippets, sampling_for, written
 from sc2lsp.config import Config
 from sc2lsp.context.document import Document
-from sc2lsp.context.window import unfinished
 from sc2lsp.context.workspace import Skipped, read
 from sc2lsp.eval.cases import Case, choose
 from sc2lsp.headless import Query, Workspace
@@ -183,11 +182,10 @@ def _typed_through(
     query, suggestion, prompt = _query(case, ""), "", None
     for typed in range(1, KEYS + 2):
         target = workspace.target(query)
-        healed = unfinished(target.document.text, target.offset)
-        prompt = build_prompt(target, find_snippets(target), model, last=prompt, healed=healed)
-        answer = loop.ask(case.hole.path, prompt.token_ids, sampling_for(target, healed))
+        prompt = build_prompt(target, find_snippets(target), model, last=prompt, healed=target.unfinished)
+        answer = loop.ask(case.hole.path, prompt.token_ids, sampling_for(target))
         yield prompt.token_ids, answer
-        suggestion = suggestion or written(model.decode(answer.tokens), healed) or case.middle
+        suggestion = suggestion or written(model.decode(answer.tokens), target.unfinished) or case.middle
         query = _query(case, suggestion[:typed])
     workspace.close(query)
 

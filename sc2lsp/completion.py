@@ -11,7 +11,6 @@ from time import perf_counter
 from sc2lsp.backend import Backend, BackendError, Model
 from sc2lsp.context.prompt import MIN_BUDGET, Prompt, build
 from sc2lsp.context.retrieve import Snippet, retrieve_in_time
-from sc2lsp.context.window import unfinished
 from sc2lsp.display import show, stops
 from sc2lsp.runtime.api import Chunk, SamplingParams, Usage
 from sc2lsp.session import Ranking, Target, names_of
@@ -51,9 +50,9 @@ async def complete(target: Target, backend: Backend) -> Result:
     model = await backend.model()
     with trace.span("prompt"):
         prompts, path = target.folder.prompts, target.document.path
-        healed = unfinished(target.document.text, target.offset)
-        prompt = prompts[path] = build_prompt(target, snippets, model, last=prompts.get(path), healed=healed)
-    sampling = sampling_for(target, healed)
+        last = prompts.get(path)
+        prompt = prompts[path] = build_prompt(target, snippets, model, last=last, healed=target.unfinished)
+    sampling = sampling_for(target)
     workspace, document = names_of(target.folder, target.document.path)
     chunks = await _generate(backend, workspace, document, prompt.token_ids, sampling)
     usage = chunks[-1].usage
@@ -61,7 +60,7 @@ async def complete(target: Target, backend: Backend) -> Result:
     for stage, milliseconds in (("queue", usage.queue_ms), ("prefill", usage.prefill_ms), ("decode", usage.decode_ms)):
         trace.add(stage, milliseconds)
     with trace.span("display"):
-        completions = _shown(target, chunks, model, healed)
+        completions = _shown(target, chunks, model)
     timings = {stage: round(trace.ms.get(stage, 0.0), 3) for stage in STAGES} | {"total": round(trace.total_ms, 3)}
     return Result(completions, model.name, prompt, usage, timings)
 
@@ -139,10 +138,10 @@ async def _generate(
         return [chunk async for chunk in stream]
 
 
-def sampling_for(target: Target, healed: str) -> SamplingParams:
-    """How to answer at the target's cursor; the answer begins with what is `healed`, which the prompt lacks."""
+def sampling_for(target: Target) -> SamplingParams:
+    """How to answer at the target's cursor, to a prompt without the word there."""
     config = target.folder.config
-    return SamplingParams(config.max_tokens, config.temperature, stop=stops(*_near(target)), forced=healed)
+    return SamplingParams(config.max_tokens, config.temperature, stop=stops(*_near(target)), forced=target.unfinished)
 
 
 def written(text: str, healed: str) -> str:
@@ -150,10 +149,10 @@ def written(text: str, healed: str) -> str:
     return text[len(healed) :] if text.startswith(healed) else ""
 
 
-def _shown(target: Target, chunks: list[Chunk], model: Model, healed: str) -> tuple[Completion, ...]:
+def _shown(target: Target, chunks: list[Chunk], model: Model) -> tuple[Completion, ...]:
     ids = [token for chunk in chunks for token in chunk.token_ids]
     logprobs = [logprob for chunk in chunks for logprob in chunk.logprobs]
-    shown = show(written(model.decode(ids), healed), *_near(target))
+    shown = show(written(model.decode(ids), target.unfinished), *_near(target))
     if shown is None or chunks[-1].finish_reason == "cancelled":
         return ()
     mean = sum(logprobs) / len(logprobs)

@@ -249,7 +249,7 @@ def _surveyed(root: Path, config: Config, on_status: OnStatus | None) -> Workspa
 def _context(target: Target, query: Query, model: Model) -> dict[str, Any]:
     snippets = find_snippets(target)
     if query.snippet_bytes is None:
-        return context_json(build_prompt(target, snippets, model, query.budget))
+        return context_json(build_prompt(target, snippets, model, query.budget, healed=target.unfinished))
     chosen = [_whole(group) for group in pack(snippets, query.snippet_bytes)]
     return context_json(build_prompt(target, chosen, model, UNLIMITED))
 

@@ -19,6 +19,7 @@ from sc2lsp.context.outline import Outline
 from sc2lsp.context.prompt import Prompt
 from sc2lsp.context.retrieve import Snippet
 from sc2lsp.context.scan import FOREGROUND, Manners, Pass, Step
+from sc2lsp.context.window import unfinished
 from sc2lsp.context.workspace import Reader, denied, governs, in_private_folder, is_candidate
 
 MAX_RECENT = 8  # files
@@ -85,6 +86,11 @@ class Target:
     @property
     def suffix(self) -> str:
         return self.document.text[self.offset :]
+
+    @property
+    def unfinished(self) -> str:
+        """The word at the cursor, which a prompt leaves out and an answer begins with."""
+        return unfinished(self.document.text, self.offset)
 
 
 def index_cache(config: Config) -> Cache | None:

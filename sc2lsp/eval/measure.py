@@ -11,7 +11,6 @@ from typing import Protocol
 from sc2lsp.backend import Model
 from sc2lsp.completion import written
 from sc2lsp.context.prompt import MIN_BUDGET, Prompt
-from sc2lsp.context.window import unfinished
 from sc2lsp.display import show, stops
 from sc2lsp.eval.cases import Case, Opened, Variant, View, build
 from sc2lsp.eval.holes import Kind
@@ -144,7 +143,7 @@ def _row(subject: Subject, case: Case, view: View, typed: View | None, variant: 
 
 def _ask(model: Model, view: View, variant: Variant, limit: int, last: Prompt | None) -> _Asked:
     started = perf_counter()
-    forced = unfinished(view.target.document.text, view.target.offset)
+    forced = view.target.unfinished
     prompt = build(model, view, variant, limit, last, forced)
     prompt_ms = (perf_counter() - started) * 1e3
     return _Asked(prompt, forced, view.context_ms if variant.context == "full" else 0.0, prompt_ms)

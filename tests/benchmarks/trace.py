@@ -28,7 +28,6 @@ from sc2lsp.backend import Model
 from sc2lsp.completion import NEAR, build_prompt, find_snippets, sampling_for, written
 from sc2lsp.config import Config
 from sc2lsp.context.prompt import Prompt
-from sc2lsp.context.window import unfinished
 from sc2lsp.context.workspace import read
 from sc2lsp.display import Shown, show
 from sc2lsp.headless import Workspace
@@ -172,14 +171,15 @@ class Asker:
         started = perf_counter()
         snippets = find_snippets(target)
         ranked = perf_counter()
-        healed = unfinished(target.document.text, target.offset)
-        prompt = build_prompt(target, snippets, self._model, last=last, healed=healed)
+        prompt = build_prompt(target, snippets, self._model, last=last, healed=target.unfinished)
         prompts[target.document.path] = prompt
         built = perf_counter()
         near = target.prefix[-NEAR:], target.suffix[:NEAR]
         request = _request(len(self.rows), target, prompt)
         answer = generate(self._engine, request, self._model.decode, key.is_hurried)
-        shown = None if key.is_hurried else show(written(self._model.decode(answer.token_ids), healed), *near)
+        shown = (
+            None if key.is_hurried else show(written(self._model.decode(answer.token_ids), target.unfinished), *near)
+        )
         total = perf_counter() - started
         text = shown.text if shown else ""
         self.rows.append(
@@ -240,7 +240,7 @@ def _counts(engine: Engine) -> tuple[Counter[str], Counter[str]]:
 
 def _request(number: int, target: Target, prompt: Prompt) -> Request:
     workspace, document = names_of(target.folder, target.document.path)
-    return Request(number, document, prompt.token_ids, sampling_for(target, prompt.healed), workspace)
+    return Request(number, document, prompt.token_ids, sampling_for(target), workspace)
 
 
 def _change(last: Prompt | None, prompt: Prompt) -> Change:
