@@ -6,6 +6,7 @@ looked nor which token is chosen.
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from .locate import EMBEDDED
-from .token_index import Continuations
+from .token_index import Continuations, TokenIndex
 
 CONTINUATIONS = 16  # different next tokens that are worth asking for
 
@@ -37,6 +38,32 @@ class Trust:
 # rich and trio. Tuned on two of them and measured on the others, it took 0.11 bits per byte off and added 2.1 points of
 # exact match.
 TRUST: Mapping[str, Trust] = {EMBEDDED: Trust(bias=-5.6, length=1.7, agreement=2.05, places=0.3)}
+
+
+class Nearby:
+    """Where one prompt's continuations are looked for: in its workspace but for its own document, and in the prompt.
+
+    Of the own document only what the prompt shows is looked at: there a control token stands where the cursor is, and
+    not what follows the answer.
+    """
+
+    def __init__(self, prompt: Sequence[int], workspace: TokenIndex, document: str) -> None:
+        self._prompt = TokenIndex()
+        self._prompt.put(document, prompt)
+        self._workspace = workspace
+        self._document = document
+
+    def continuations(self, context: Sequence[int]) -> Continuations | None:
+        """At the longest matches, wherever they are."""
+        here = self._prompt.continuations(context, CONTINUATIONS)
+        there = self._workspace.continuations(context, CONTINUATIONS, self._document)
+        if here is None or there is None or here.length != there.length:
+            return max((here, there), key=lambda found: 0 if found is None else found.length)
+        counts = Counter(dict(zip(here.token_ids, here.counts, strict=True)))
+        counts.update(dict(zip(there.token_ids, there.counts, strict=True)))
+        frequent = counts.most_common(CONTINUATIONS)
+        ids, numbers = tuple(token for token, _ in frequent), tuple(count for _, count in frequent)
+        return Continuations(here.length, ids, numbers, here.places + there.places)
 
 
 def mix(logits: Tensor, found: Sequence[Continuations | None], trust: Trust) -> Tensor:

@@ -79,7 +79,8 @@ class Scorer(Engine):
         text = (*prompt, *middle)
         ends = range(len(prompt), len(text) + 1)
         request = Request(0, document, prompt, SamplingParams(), workspace)
-        asked = [(request, text[max(end - MAX_MATCH, 0) : end]) for end in ends]
+        nearby = self._scheduler.nearby(request)
+        asked = [(nearby, text[max(end - MAX_MATCH, 0) : end]) for end in ends]
         logits = self._scheduler.mixed(runner.run([work]), asked)
         log_probs = torch.log_softmax(logits.float(), dim=-1)  # [middle + 1, vocab]
         runner.cache.commit(session.sequence, list(prompt[cached:]))  # without the middle

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from .answer import Answer, NotFinite, Progress
 from .api import Chunk, Indexed, Request, RequestRefused, Usage
-from .cache_lm import CONTINUATIONS, TRUST, mix
+from .cache_lm import TRUST, Nearby, mix
 from .draft import GAP, LIKELY, Draft, Known, Source
 from .draft_model import DraftModel
 from .forced import Vocabulary
@@ -74,6 +74,7 @@ class _Task:
     totals: _Totals
     session: Session = field(default_factory=Session)
     answer: Answer | None = None  # once it runs
+    nearby: Nearby | None = None
 
     @property
     def request(self) -> Request:
@@ -169,7 +170,7 @@ class Scheduler:
             return False
         if task.index == 0:
             task.totals.started, task.totals.cached = perf_counter(), cached
-        task.answer = self._answer(task)
+        task.answer, task.nearby = self._answer(task), self.nearby(request)
         return True
 
     def _answer(self, task: _Task) -> Answer:
@@ -222,23 +223,23 @@ class Scheduler:
         """A token for every wanted row, and its log probability given what was typed."""
         if not len(logits):
             return [], []
-        asked = [(task.request, c) for task, answer, work in planned for c in answer.contexts(work)]
+        asked = [(task.nearby, context) for task, answer, work in planned for context in answer.contexts(work)]
         logits = self.mixed(logits, asked)
         owed = [text for _, answer, work in planned for text in answer.owing(work)]
         draws = [draw for _, answer, work in planned for draw in answer.draws(work)]
         return choose(self._vocabulary.narrowed(logits, owed), draws, self._banned)
 
-    def mixed(self, logits: Tensor, asked: Sequence[tuple[Request, Sequence[int]]]) -> Tensor:
-        """[rows, vocab] logits, mixed with what followed each row's context in its workspace, where that helps.
+    def nearby(self, request: Request) -> Nearby | None:
+        """Where the model's guesses for a request are to be looked up; None for a model that does not gain by it."""
+        if self._trust is None:
+            return None
+        return Nearby(request.prompt, self._workspaces[request.workspace].index, request.document)
 
-        Not in the request's own document: there stands, right behind the cursor, what follows the answer.
-        """
+    def mixed(self, logits: Tensor, asked: Sequence[tuple[Nearby | None, Sequence[int]]]) -> Tensor:
+        """[rows, vocab] logits, mixed with what followed each row's context nearby."""
         if self._trust is None:
             return logits
-        found = [
-            self._workspaces[request.workspace].index.continuations(context, CONTINUATIONS, request.document)
-            for request, context in asked
-        ]
+        found = [None if nearby is None else nearby.continuations(context) for nearby, context in asked]
         return mix(logits, found, self._trust) if any(found) else logits
 
     def _take(self, task: _Task, answer: Answer, work: Work, chosen: list[tuple[int, float]]) -> None:
