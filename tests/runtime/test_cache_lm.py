@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sc2lsp.runtime.cache_lm import TRUST as BY_MODEL
-from sc2lsp.runtime.cache_lm import Trust, mix
+from sc2lsp.runtime.cache_lm import Nearby, Trust, mix
 from sc2lsp.runtime.locate import EMBEDDED
 from sc2lsp.runtime.token_index import Continuations, TokenIndex
 
@@ -71,3 +71,31 @@ def test_the_workspace_turns_a_doubtful_model_and_not_a_certain_one() -> None:
     certain[0, 2] = 20.0
     assert mix(doubtful, [found], BY_MODEL[EMBEDDED]).argmax().item() == 7
     assert mix(certain, [found], BY_MODEL[EMBEDDED]).argmax().item() == 2
+
+
+CURSOR = 90  # a control token
+NEARBY = [
+    ([1, 2, 3, CURSOR, 9], {}, [1, 2], (2, {3: 1})),  # the prompt itself
+    ([9], {"b": [1, 2, 3]}, [1, 2], (2, {3: 1})),  # the workspace
+    ([9], {"a": [1, 2, 3]}, [1, 2], None),  # but not the document that is written in
+    ([7, 1, 2, 4], {"b": [1, 2, 3]}, [7, 1, 2], (3, {4: 1})),  # the longest match, wherever it is
+    ([1, 2, 3], {"b": [7, 1, 2, 4]}, [7, 1, 2], (3, {4: 1})),
+    ([1, 2, 3], {"b": [1, 2, 3], "c": [1, 2, 5]}, [1, 2], (2, {3: 2, 5: 1})),  # both, where they match alike
+    ([5, 6, 3, CURSOR, 5, 6], {}, [5, 6], (2, {3: 1})),
+]
+
+
+@pytest.mark.parametrize(("prompt", "files", "context", "expected"), NEARBY)
+def test_where_it_looks(
+    prompt: list[int], files: dict[str, list[int]], context: list[int], expected: tuple[int, dict[int, int]] | None
+) -> None:
+    workspace = TokenIndex()
+    for name, tokens in files.items():
+        workspace.put(name, tokens)
+    found = Nearby(prompt, workspace, "a").continuations(context)
+    if expected is None:
+        assert found is None
+        return
+    assert found is not None
+    assert (found.length, dict(zip(found.token_ids, found.counts, strict=True))) == expected
+    assert found.places == sum(found.counts)
