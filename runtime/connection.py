@@ -41,6 +41,7 @@ class Connection:
         self._running: dict[int, Generation] = {}
         self._indexed: dict[tuple[str, str], int] = {}  # workspace and document -> tokens
         self._indexed_tokens = 0
+        self._workspaces: set[str] = set()  # that were named, as the engine knows them
         self._tokenizer_wanted = False
         self._writer: asyncio.Task[None] | None = None
 
@@ -59,7 +60,7 @@ class Connection:
                 generation.abort()
             self._running.clear()
             if self._service.engine is not None:
-                self._service.engine.forget_workspaces({workspace for workspace, _ in self._indexed})
+                self._service.engine.forget_workspaces(self._workspaces)
             reader.cancel()
             self._writer.cancel()
         for task in ended:
@@ -119,6 +120,7 @@ class Connection:
         engine, name = self._service.engine, f"{self._name}\n{indexed.workspace}"
         if engine is None:
             return
+        self._workspaces.add(name)
         self._indexed_tokens -= self._indexed.pop((name, indexed.document), 0)
         tokens = indexed.tokens if self._indexed_tokens + len(indexed.tokens) <= MAX_INDEXED else ()
         try:
@@ -143,6 +145,7 @@ class Connection:
         try:
             document, workspace = f"{self._name}\n{request.document}", f"{self._name}\n{request.workspace}"
             mine = replace(request, id=next(self._service.ids), document=document, workspace=workspace)
+            self._workspaces.add(workspace)
             self._running[request.id] = engine.submit(mine, emit)
         except RequestRefused as refusal:
             self._send(wire.Refused(request.id, refusal.kind, str(refusal)))

@@ -117,6 +117,12 @@ class KVCache:
         self._pool.release(sequence.pages[sequence.unseen :])
         sequence.tokens, sequence.pages, sequence.digests, sequence.unseen = [], [], [], 0
 
+    def discard(self, sequence: Sequence) -> None:
+        """Give everything back, and let nobody find it again."""
+        for page in sequence.pages[sequence.unseen :]:
+            self._pool.forget(page)
+        self.drop(sequence)
+
     def forget(self) -> None:
         """No page is found by its content any more."""
         self._pool.forget_all()

@@ -217,7 +217,9 @@ class Scheduler:
             return
         chosen = iter(zip(tokens, logprobs, strict=True))
         for task, answer, work in planned:
-            self._take(task, answer, work, list(islice(chosen, work.wanted)))
+            of_task = list(islice(chosen, work.wanted))
+            if task in self._running:  # else another answer to its prompt failed just now
+                self._take(task, answer, work, of_task)
 
     def _chosen(self, logits: Tensor, planned: list[Planned]) -> tuple[list[int], list[float]]:
         """A token for every wanted row, and its log probability given what was typed."""
@@ -272,9 +274,10 @@ class Scheduler:
             self._ended(task.generation)
 
     def _fail(self, failed: _Task, message: str) -> None:
-        """End a request with all of its answers."""
+        """End a request with all of its answers. Nobody finds the keys and values that it leaves."""
         for task in self._unfinished():
             if task.generation is failed.generation:
+                self._runner.cache.discard(task.session.sequence)
                 self._end(task)
         failed.generation.emit(RequestRefused("failed", message))
         self._ended(failed.generation)

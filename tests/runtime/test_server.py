@@ -9,7 +9,7 @@ import socket
 import stat
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect, unix_connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from sc2lsp.runtime import connection, listen, server, wire
-from sc2lsp.runtime.api import NOTHING, Chunk, ModelFacts, Request, RequestRefused, SamplingParams
+from sc2lsp.runtime.api import NOTHING, Chunk, Indexed, ModelFacts, Request, RequestRefused, SamplingParams
 from sc2lsp.runtime.client import ConnectionLost, RuntimeClient, RuntimeFailed, RuntimeTimeout
 from sc2lsp.runtime.errors import ModelError
 
@@ -49,6 +49,15 @@ class CountingEngine:
         self.requests: list[Request] = []
         self.generations: list[CountingGeneration] = []
         self.closed = False
+        self.documents: dict[tuple[str, str], tuple[int, ...]] = {}
+
+    def put_document(self, indexed: Indexed) -> None:
+        if max(indexed.tokens, default=0) >= FACTS.vocab_size:
+            raise RequestRefused("bad_request", "token ids outside")
+        self.documents[indexed.workspace, indexed.document] = indexed.tokens
+
+    def forget_workspaces(self, names: Collection[str]) -> None:
+        self.documents = {key: tokens for key, tokens in self.documents.items() if key[0] not in names}
 
     def submit(self, request: Request, emit: Callable[[Chunk | RequestRefused], None]) -> CountingGeneration:
         if request.document.endswith("\nfull"):
@@ -163,6 +172,27 @@ async def test_many_requests_of_two_clients_at_once(url: str) -> None:
         )  # clients use the same ids; the engine never sees that
         for client in clients:
             await client.close()
+
+
+async def test_files_of_a_client_are_its_own_and_leave_with_it(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "MAX_INDEXED", 6)
+    engine = CountingEngine()
+    async with serving(url, engine):
+        first, second = [await RuntimeClient.connect(url) for _ in range(2)]
+        await first.ready()
+        for client, value in ((first, 1), (second, 2)):
+            await client.put_document(Indexed("w", "a", (value,) * 3))
+        await first.put_document(Indexed("w", "b", (3,) * 4))  # more than a client may have: it has none of that one
+        await until(lambda: sum(map(bool, engine.documents.values())) == 2 and len(engine.documents) == 3)
+        await first.put_document(Indexed("w", "a", ()))
+        await first.put_document(Indexed("w", "b", (3,) * 4))
+        await until(lambda: sorted(filter(None, engine.documents.values())) == [(2,) * 3, (3,) * 4])
+        await tokens(first, (1,), 1)
+        await first.close()
+        await until(lambda: list(engine.documents.values()) == [(2,) * 3])
+        await second.put_document(Indexed("w", "a", (FACTS.vocab_size,)))
+        await until(lambda: second.lost is not None)
+        await second.close()
 
 
 REFUSALS: list[tuple[str, tuple[int, ...], SamplingParams, str]] = [
