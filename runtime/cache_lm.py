@@ -41,11 +41,7 @@ TRUST: Mapping[str, Trust] = {EMBEDDED: Trust(bias=-5.6, length=1.7, agreement=2
 
 
 class Nearby:
-    """Where one prompt's continuations are looked for: in its workspace but for its own document, and in the prompt.
-
-    Of the own document only what the prompt shows is looked at: there a control token stands where the cursor is, and
-    not what follows the answer.
-    """
+    """Where one prompt's continuations are looked for: in its workspace and, for what was typed last, in the prompt."""
 
     def __init__(self, prompt: Sequence[int], workspace: TokenIndex, document: str) -> None:
         self._prompt = TokenIndex()

@@ -47,7 +47,7 @@ class Known:
     shown: Sequence[int] = ()
     recent: Sequence[int] = ()
     index: TokenIndex | None = None
-    document: str | None = None  # of the index: the prompt's own, which already says what follows the cursor
+    document: str | None = None  # the prompt's own in the index, where the context itself is not looked up
     model: DraftModel | None = None
 
 

@@ -131,12 +131,14 @@ class TokenIndex:
         self._drop(document)
         self._merge()
 
-    def match(self, context: Sequence[int], room: int, without: str | None = None) -> Match | None:
-        """What may follow, up to `room` tokens, but not in the document `without`; None without a match of MIN_MATCH.
+    def match(self, context: Sequence[int], room: int, own: str | None = None) -> Match | None:
+        """What may follow, up to `room` tokens; None without a match of MIN_MATCH tokens.
 
-        Of the longest matches, one with the continuation that most places agree on; of these, what was put last.
+        Of the longest matches, one with the continuation that most places agree on; of these, what was put last. A
+        place in the document `own` that matches all MAX_MATCH tokens is where the context itself stands, and what
+        follows there is what follows the cursor: it does not count.
         """
-        places = self._longest(context, without)
+        places = self._longest(context, own)
         if places is None or room <= 0:
             return None
         following = places.following()
@@ -145,9 +147,9 @@ class TokenIndex:
         last = max(place for place, token in enumerate(following) if counts[token] == most)
         return Match(places.length, places.behind(last, room), most, len(following))
 
-    def continuations(self, context: Sequence[int], most: int, without: str | None = None) -> Continuations | None:
+    def continuations(self, context: Sequence[int], most: int, own: str | None = None) -> Continuations | None:
         """The `most` frequent next tokens at the longest matches, as `match` finds them."""
-        places = self._longest(context, without)
+        places = self._longest(context, own)
         if places is None:
             return None
         following = places.following()
@@ -155,7 +157,7 @@ class TokenIndex:
         ids, counts = tuple(token for token, _ in frequent), tuple(count for _, count in frequent)
         return Continuations(places.length, ids, counts, len(following))
 
-    def _longest(self, context: Sequence[int], without: str | None) -> _Places | None:
+    def _longest(self, context: Sequence[int], own: str | None) -> _Places | None:
         """The places behind the longest match."""
         back = [*reversed(context[-MAX_MATCH:])]
         if len(back) < MIN_MATCH:
@@ -165,7 +167,7 @@ class TokenIndex:
         depths = [_depth(segment.keys, key) for segment in self._segments]
         for depth in range(max(depths, default=0), 0, -1):
             reached = [segment for segment, deep in zip(self._segments, depths, strict=True) if deep >= depth]
-            places = _matching(reached, key, depth, np.array(back, np.int32), without)
+            places = _matching(reached, key, depth, np.array(back, np.int32), own)
             if places.length >= _LENGTHS[depth - 1]:  # else hashes collided: a shorter match may have more places
                 return places
         return None
@@ -227,27 +229,28 @@ def _depth(keys: Keys, key: int) -> int:
     return _DEPTHS[differing.bit_length()]
 
 
-def _matching(segments: Sequence[_Segment], key: int, depth: int, back: Tokens, without: str | None) -> _Places:
+def _matching(segments: Sequence[_Segment], key: int, depth: int, back: Tokens, own: str | None) -> _Places:
     """The longest matches among the places that share `depth` of _LENGTHS with a key; every segment has some."""
     neighbours = [_neighbours(segment.keys, key, depth) for segment in segments]
     step = -(-sum(map(len, neighbours)) // PLACES)
     found = [np.sort(keys[::step] & _POSITION).astype(np.intp) for keys in neighbours]
-    if without is not None:
-        found = [_outside(positions, s.spans.get(without)) for s, positions in zip(segments, found, strict=True)]
-    if not any(map(len, found)):
-        return _Places(0, [])
     # One column more than a match may be long: no token is _NOTHING, so the first difference is in it or before.
     columns = np.arange(1, MAX_MATCH + 2)
     before = np.concatenate([s.tokens[p[:, None] - columns] for s, p in zip(segments, found, strict=True)])
     lengths = (before != back).argmax(axis=1)
-    longest = int(lengths.max())
+    if own is not None:
+        inside = np.concatenate([_inside(p, s.spans.get(own)) for s, p in zip(segments, found, strict=True)])
+        lengths[inside & (lengths == MAX_MATCH)] = 0
+    longest = int(lengths.max(initial=0))
     splits = np.split(lengths == longest, np.cumsum([*map(len, found)])[:-1])
     kept = [(segment, p[is_longest]) for segment, p, is_longest in zip(segments, found, splits, strict=True)]
     return _Places(longest, kept)
 
 
-def _outside(positions: Positions, span: tuple[int, int] | None) -> Positions:
-    return positions if span is None else positions[(positions < span[0]) | (positions >= span[1])]
+def _inside(positions: Positions, span: tuple[int, int] | None) -> NDArray[np.bool_]:
+    start, end = span or (0, 0)
+    inside: NDArray[np.bool_] = (positions >= start) & (positions < end)
+    return inside
 
 
 def _neighbours(keys: Keys, key: int, depth: int) -> Keys:

@@ -78,15 +78,16 @@ def key_of(subject: Subject, case: Case, variant: Variant) -> Key:
     return *names, variant.context, variant.order, hole.path, hole.start, hole.end, hole.kind
 
 
-def teach(subject: Subject, workspace: Workspace) -> None:
-    """Let the model see the workspace's files as the language server does; for answers with context alone.
-
-    A hole's own file is no source for its answers, so that nobody finds the hole there.
-    """
+def teach_all(subject: Subject, workspace: Workspace) -> None:
+    """Let the model see the workspace's files as the language server does; for answers with context alone."""
     text_of = workspace.session.texts(workspace.folder)
     for path in workspace.folder.index.files:
-        tokens = subject.model.tokenize(text_of(path) or "")
-        subject.respondent.put_document(Indexed(TAUGHT, path, tuple(tokens[:LONGEST])))
+        teach(subject, path, text_of(path) or "")
+
+
+def teach(subject: Subject, path: str, text: str) -> None:
+    """What a file says from now on."""
+    subject.respondent.put_document(Indexed(TAUGHT, path, tuple(subject.model.tokenize(text)[:LONGEST])))
 
 
 def measure(
@@ -97,8 +98,10 @@ def measure(
     if limit < MIN_BUDGET:
         raise InputError(f"{subject.model.name}: a context of {subject.model.context_length} tokens is too short")
     typed = opened.after_typing() if is_timed_warm else None
+    teach(subject, case.hole.path, case.prefix + case.suffix)  # nobody may find the hole in its own file
     for variant in variants:
         yield _row(subject, case, opened.at_hole, typed, variant, limit)
+    teach(subject, case.hole.path, case.prefix + case.middle + case.suffix)
 
 
 def _row(subject: Subject, case: Case, view: View, typed: View | None, variant: Variant, limit: int) -> Row:

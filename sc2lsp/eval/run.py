@@ -21,7 +21,7 @@ from sc2lsp.context.languages import language_of
 from sc2lsp.context.prompt import Order
 from sc2lsp.eval.cases import Case, Variant, choose, languages_with_holes, opened
 from sc2lsp.eval.holes import KINDS, Kind
-from sc2lsp.eval.measure import Subject, key_of, measure, teach
+from sc2lsp.eval.measure import Subject, key_of, measure, teach_all
 from sc2lsp.eval.records import CONTEXTS, ORDERS, Context, Row, RowFile, Settings
 from sc2lsp.eval.results import ModelNote, Results, summarise
 from sc2lsp.explain import waiting
@@ -128,7 +128,7 @@ def _measure_all(bench: _Bench, rows: list[Row], models: list[ModelNote]) -> boo
                     progress.update(task, description=name)
                     subject = _subject(scorer)
                     models.append(_note(scorer))
-                    teach(subject, bench.workspace)
+                    teach_all(subject, bench.workspace)
                     for number, case in enumerate(bench.cases):
                         rows += _rows(bench, subject, case, number)
                         progress.advance(task)

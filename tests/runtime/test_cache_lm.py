@@ -77,7 +77,9 @@ CURSOR = 90  # a control token
 NEARBY = [
     ([1, 2, 3, CURSOR, 9], {}, [1, 2], (2, {3: 1})),  # the prompt itself
     ([9], {"b": [1, 2, 3]}, [1, 2], (2, {3: 1})),  # the workspace
-    ([9], {"a": [1, 2, 3]}, [1, 2], None),  # but not the document that is written in
+    ([9], {"a": [1, 2, 3]}, [1, 2], (2, {3: 1})),  # the document that is written in as well
+    ([9], {"a": [*range(10, 30), 3]}, [*range(10, 30)], None),  # but not where it is written
+    ([9], {"b": [*range(10, 30), 3]}, [*range(10, 30)], (16, {3: 1})),
     ([7, 1, 2, 4], {"b": [1, 2, 3]}, [7, 1, 2], (3, {4: 1})),  # the longest match, wherever it is
     ([1, 2, 3], {"b": [7, 1, 2, 4]}, [7, 1, 2], (3, {4: 1})),
     ([1, 2, 3], {"b": [1, 2, 3], "c": [1, 2, 5]}, [1, 2], (2, {3: 2, 5: 1})),  # both, where they match alike

@@ -28,15 +28,16 @@ def matched(context: Sequence[int], before: Sequence[int]) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
-def expected(documents: Documents, context: Sequence[int]) -> tuple[int, list[Sequence[int]]]:
+def expected(documents: Documents, context: Sequence[int], own: str | None = None) -> tuple[int, list[Sequence[int]]]:
     """The longest match, and what follows at each of its places, the latest last."""
     if not context:
         return 0, []
     places = [
         (matched(context, tokens[max(place - MAX_MATCH, 0) : place]), tokens[place:])
-        for tokens in documents.values()
+        for name, tokens in documents.items()
         for place in range(MIN_MATCH, len(tokens))
         if tokens[place - 1] == context[-1]
+        and not (name == own and matched(context, tokens[max(place - MAX_MATCH, 0) : place]) == MAX_MATCH)
     ]
     longest = max((length for length, _ in places), default=0)
     if longest < MIN_MATCH:
@@ -44,13 +45,10 @@ def expected(documents: Documents, context: Sequence[int]) -> tuple[int, list[Se
     return longest, [following for length, following in places if length == longest]
 
 
-def check(
-    index: TokenIndex, documents: Documents, context: Sequence[int], room: int, without: str | None = None
-) -> None:
+def check(index: TokenIndex, documents: Documents, context: Sequence[int], room: int, own: str | None = None) -> None:
     """`documents`: what the index holds, what was put last standing last."""
-    documents = {name: tokens for name, tokens in documents.items() if name != without}
-    length, following = expected(documents, context)
-    match, continuations = index.match(context, room, without), index.continuations(context, room, without)
+    length, following = expected(documents, context, own)
+    match, continuations = index.match(context, room, own), index.continuations(context, room, own)
     if not following:
         assert match is None
         assert continuations is None
