@@ -33,6 +33,7 @@ from transformers.generation.streamers import BaseStreamer
 
 from sc2lsp.runtime import weights
 from sc2lsp.runtime.api import Chunk, Request, RequestRefused, SamplingParams, Usage
+from sc2lsp.runtime.cache_lm import TRUST
 from sc2lsp.runtime.draft import Draft
 from sc2lsp.runtime.engine import Engine
 from sc2lsp.runtime.load import Options
@@ -104,6 +105,7 @@ class Clock(BaseStreamer):
 
 def our_engine(setup: Setup, drafts: bool, precision: Precision | None = None) -> Decode:
     """By default, in another precision, or without drafts. Prompts overlap, so earlier answers are no source of any."""
+    patch.dict(TRUST, clear=True).start()  # the model alone, as the others have it; this process does nothing else
     engine = Engine(setup.model, lambda message, fraction: None, Options(precision))
     if not drafts:
         patch.object(Draft, "propose", lambda self, room: None).start()  # this process does nothing else
