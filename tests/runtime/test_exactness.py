@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from sc2lsp.runtime.api import Chunk
+from sc2lsp.runtime.api import Chunk, Indexed
+from sc2lsp.runtime.cache_lm import TRUST, Trust
 from sc2lsp.runtime.draft import GAP, Draft, Proposal
 from sc2lsp.runtime.engine import Engine
 from sc2lsp.runtime.errors import ModelError
@@ -157,6 +158,24 @@ def test_a_smaller_model_drafts(
     drafted, accepted = engine._scheduler.drafted["model"], engine._scheduler.accepted["model"]
     engine.close()
     assert drafted and (sampling or accepted / drafted > 0.8 if seed == 0 else accepted < drafted)
+
+
+def test_mixed_with_what_the_workspace_says(
+    raw: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another model than the network alone, but one: whatever is drafted, alone and together."""
+    folder = write_checkpoint(tmp_path / "model", raw, std=0.2)
+    monkeypatch.setitem(TRUST, str(folder), Trust(bias=9.0, length=2.0, agreement=1.0, places=0.0))  # type: ignore[index]
+    engine = Engine(str(folder), lambda message, fraction: None, EXACT)
+    for number, prompt in enumerate(PROMPTS):
+        engine.put_document(Indexed("w", f"{number}", (*prompt[-9:], *range(60, 66), *prompt[:9])))
+    with monkeypatch.context() as patched:
+        patched.setattr(Draft, "propose", lambda self, room: None)
+        plain, without = one_by_one(engine), one_by_one(engine, workspace="w")
+    assert without != plain
+    assert at_once(engine, workspace="w") == one_by_one(engine, workspace="w") == without
+    assert engine._scheduler.accepted.total()
+    engine.close()
 
 
 def test_a_model_with_another_tokenizer_cannot_draft(tmp_path: Path) -> None:
