@@ -39,7 +39,7 @@ class Engine:
         self.facts = loaded.facts
         self.tokenizer_json = loaded.tokenizer_json
         self._loaded = loaded
-        self._scheduler = Scheduler(loaded, _step_rows(self.facts.device, self.facts.parameters), self._ended)
+        self._scheduler = Scheduler(loaded, step_rows(self.facts.device, self.facts.parameters), self._ended)
         self._unfinished = threading.BoundedSemaphore(MAX_UNFINISHED)
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._closing = False
@@ -131,7 +131,7 @@ class Engine:
         runner.cache.drop(sequence)
 
 
-def _step_rows(device: str, parameters: int) -> int:
+def step_rows(device: str, parameters: int) -> int:
     """Rows of a step: so long an abort or another user's next token waits behind a prompt."""
     least, most = STEP_ROWS
     return most if device != "cpu" else max(least, min(CPU_STEP // parameters, most))

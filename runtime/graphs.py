@@ -19,7 +19,7 @@ from sc2lsp.kernels.step import Span
 from sc2lsp.kernels.triton_step import Room, TritonStep
 
 from .forward import Network
-from .kv_cache import PAGE, KVCache
+from .kv_cache import KVCache, context_pages
 
 ROWS = (1, 2, 4, 8, 16, 32, 64)
 
@@ -44,7 +44,7 @@ class Graphs:
         progress: Callable[[str, float], None],
         sizes: Sequence[int] = ROWS,
     ) -> None:
-        self._pages = -(-network.config.context_length // PAGE)
+        self._pages = context_pages(network.config)
         shapes = sorted({shape for rows in sizes for shape in ((rows, 1), (rows, rows))}, reverse=True)
         captured: dict[tuple[int, int], _Captured] = {}
         for done, (rows, sequences) in enumerate(shapes):  # the largest first: the others fit into its memory

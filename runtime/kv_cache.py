@@ -178,6 +178,11 @@ class KVCache:
             cache[target] = cache[source]
 
 
+def context_pages(config: ModelConfig) -> int:
+    """Of one document at full length."""
+    return -(-config.context_length // PAGE)
+
+
 def page_bytes(config: ModelConfig, dtype: torch.dtype) -> int:
     """Of one page in all layers."""
     return 2 * config.num_layers * PAGE * config.num_kv_heads * config.head_dim * dtype.itemsize

@@ -15,7 +15,7 @@ from .api import ModelFacts
 from .config import ModelConfig, read_config
 from .errors import ModelError
 from .forward import Network
-from .kv_cache import PAGE, KVCache, page_bytes
+from .kv_cache import KVCache, context_pages, page_bytes
 from .precision import Linear, Precision, activation_dtype, default_precision, of_head, pack
 from .runner import Runner
 from .tokenizer import Tokenizer, read_tokenizer_json
@@ -52,7 +52,7 @@ class Loaded:
 
 def load(model: str, progress: Progress, options: Options) -> Loaded:
     """`model` is a folder, a hub id or "embedded"; `progress(what is done, fraction)` is told. Raises ModelError."""
-    device = _device()
+    device = default_device()
     progress("locating the model", 0.0)
     folder = weights.fetch(model)
     tokenizer_json = read_tokenizer_json(folder)
@@ -64,8 +64,22 @@ def load(model: str, progress: Progress, options: Options) -> Loaded:
     progress("loading weights", 0.2)
     drafter = None if options.draft_model is None else _drafter(options.draft_model, tokenizer, precision, device)
     runner = _runner(folder, config, precision, device, options.cache_bytes)
-    facts = ModelFacts(
-        name=model,
+    facts = facts_of(model, config, parameters, device, precision, tokenizer)
+    threads = 1 if parameters <= _SMALL_MODEL else torch.get_num_threads()
+    return Loaded(facts, runner, drafter, tokenizer, tokenizer_json, threads)
+
+
+def facts_of(
+    name: str,
+    config: ModelConfig,
+    parameters: int,
+    device: torch.device,
+    precision: Precision,
+    tokenizer: Tokenizer,
+) -> ModelFacts:
+    """What clients are told of a model."""
+    return ModelFacts(
+        name=name,
         parameters=parameters,
         context_length=config.context_length,
         window=config.window,
@@ -74,8 +88,6 @@ def load(model: str, progress: Progress, options: Options) -> Loaded:
         dtype=precision,
         tokenizer_sha256=tokenizer.sha256,
     )
-    threads = 1 if parameters <= _SMALL_MODEL else torch.get_num_threads()
-    return Loaded(facts, runner, drafter, tokenizer, tokenizer_json, threads)
 
 
 def _runner(
@@ -105,7 +117,7 @@ def _drafter(model: str, tokenizer: Tokenizer, precision: Precision, device: tor
     if other.sha256 != tokenizer.sha256:
         raise ModelError(f"{model} cannot draft: its tokenizer is not that of the model; 3B drafts for 7B and 15B")
     config = read_config(folder)
-    one = -(-config.context_length // PAGE) * page_bytes(config, activation_dtype(precision, device))
+    one = context_pages(config) * page_bytes(config, activation_dtype(precision, device))
     return _runner(folder, config, precision, device, DRAFTED_CONTEXTS * one)
 
 
@@ -119,7 +131,7 @@ def _check_pair(folder: Path, tokenizer: Tokenizer, config: ModelConfig) -> None
 
 
 def _pages(config: ModelConfig, dtype: torch.dtype, device: torch.device, budget: int | None) -> int:
-    one = -(-config.context_length // PAGE)
+    one = context_pages(config)
     return max(one, min((budget or _budget(device)) // page_bytes(config, dtype), MOST_CONTEXTS * one))
 
 
@@ -128,7 +140,8 @@ def _budget(device: torch.device) -> int:
     return CACHE_BYTES if free is None else int(GPU_SHARE * free)
 
 
-def _device() -> torch.device:
+def default_device() -> torch.device:
+    """A GPU where there is one."""
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

@@ -18,7 +18,7 @@ import torch
 
 from . import kv_cache, memory
 from .api import Chunk, Indexed, Request, RequestRefused, SamplingParams, Usage
-from .engine import _step_rows  # pyright: ignore[reportPrivateUsage]
+from .engine import step_rows
 from .errors import ModelError
 from .forward import Network
 from .load import Loaded
@@ -142,7 +142,7 @@ class Loop:
         self.loaded = loaded
         self.room = min(ROOM, facts.context_length // 8)
         self.prompt_tokens = min(prompt_tokens, facts.context_length - 2 * self.room)
-        self._scheduler = Scheduler(loaded, _step_rows(facts.device, facts.parameters), lambda generation: None)
+        self._scheduler = Scheduler(loaded, step_rows(facts.device, facts.parameters), lambda generation: None)
         self.passes((0,) * SHORTEST_PROMPT, 1)  # what is initialised on first use now is
         # Mutated by every method but acceptance().
 

@@ -7,7 +7,7 @@ token by the rows of one step. All of it runs on the engine's thread; knows neit
 
 import threading
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from time import perf_counter
@@ -225,7 +225,7 @@ class Scheduler:
         """A token for every wanted row, and its log probability given what was typed."""
         if not len(logits):
             return [], []
-        asked = [(task.nearby, context) for task, answer, work in planned for context in answer.contexts(work)]
+        asked = ((task.nearby, context) for task, answer, work in planned for context in answer.contexts(work))
         logits = self.mixed(logits, asked)
         owed = [text for _, answer, work in planned for text in answer.owing(work)]
         draws = [draw for _, answer, work in planned for draw in answer.draws(work)]
@@ -237,7 +237,7 @@ class Scheduler:
             return None
         return Nearby(request.prompt, self._workspaces[request.workspace].index, request.document)
 
-    def mixed(self, logits: Tensor, asked: Sequence[tuple[Nearby | None, Sequence[int]]]) -> Tensor:
+    def mixed(self, logits: Tensor, asked: Iterable[tuple[Nearby | None, Sequence[int]]]) -> Tensor:
         """[rows, vocab] logits, mixed with what followed each row's context nearby."""
         if self._trust is None:
             return logits

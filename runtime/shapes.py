@@ -11,12 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from . import memory, weights
-from .api import ModelFacts
 from .config import ModelConfig, parse_config
 from .errors import ModelError
 from .forward import Network
-from .kv_cache import PAGE, KVCache
-from .load import Loaded
+from .kv_cache import KVCache, context_pages
+from .load import Loaded, default_device, facts_of
 from .locate import EMBEDDED
 from .model import CausalLM
 from .precision import Linear, Precision, activation_dtype, default_precision, pack
@@ -82,38 +81,22 @@ def random_model(name: str, config: ModelConfig, precision: Precision | None) ->
 
     Raises ModelError where the device has no memory for it, or cannot compute in this precision.
     """
-    device = _device()
+    device = default_device()
     parameters = weights.parameter_count(config)
     precision = precision or default_precision(device, parameters)
     dtype = activation_dtype(precision, device)
     _require_room(name, config, parameters, precision, dtype, device)
-    cache = KVCache(config, -(-config.context_length // PAGE), dtype, device)
+    cache = KVCache(config, context_pages(config), dtype, device)
     tokenizer_json = read_tokenizer_json(weights.fetch(EMBEDDED))
     tokenizer = Tokenizer(tokenizer_json)
-    facts = ModelFacts(
-        name=name,
-        parameters=parameters,
-        context_length=config.context_length,
-        window=config.window,
-        vocab_size=config.vocab_size,
-        device=str(device),
-        dtype=precision,
-        tokenizer_sha256=tokenizer.sha256,
-    )
     return Loaded(
-        facts=facts,
+        facts=facts_of(name, config, parameters, device, precision, tokenizer),
         runner=Runner(_network(config, precision, dtype, device), cache),
         drafter=None,
         tokenizer=tokenizer,
         tokenizer_json=tokenizer_json,
         threads=torch.get_num_threads(),
     )
-
-
-def _device() -> torch.device:
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
 def _require_room(
