@@ -29,28 +29,42 @@ class ConfigError(Exception):
 class Config:
     """Every setting of sc2lsp. Times in seconds, budgets in tokens."""
 
+    enabled: bool = True
+    languages_off: tuple[str, ...] = ()
+    folders_off: tuple[str, ...] = ()  # workspace folders, or folders around them; ~ is the user's own
+    files_off: tuple[str, ...] = ()  # gitignore patterns: not completed, though other files may be shown them
+    comments: bool = True  # whether to complete inside comments
+    max_wait: Annotated[float, msgspec.Meta(ge=0, le=2)] = 0.3  # at most, for the next key; 0 asks at every key
+    min_confidence: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0  # below it nothing is shown; see `confidence`
+    continuation: bool = True  # what follows a suggestion is computed while it is read
+    statistics: bool = True  # counts and times of suggestions, never their text, kept on this machine
     model: str = "embedded"  # "embedded", a folder, or a hub id
     share_workspace: Literal["local", "always", "never"] = "local"  # whole files, for drafts, with which runtimes
     draft_model: str = ""  # a smaller one with the same tokenizer, which drafts for it: 3B for 7B
     precision: Literal["auto", "fp32", "bf16", "fp16", "int8", "int4", "fp8"] = "auto"  # of a local runtime
     kv_cache_mb: Annotated[int, msgspec.Meta(ge=0)] = 0  # for keys and values there; 0 takes what suits the device
-    endpoint: str = ""  # a runtime somewhere else: unix:/path or tcp://127.0.0.1:port; empty starts a local one
-    token: str = ""  # for a tcp endpoint
+    backend: Literal["runtime", "openai", "llama-server", "ollama"] = "runtime"  # what answers at the endpoint
+    endpoint: str = ""  # unix:/path, tcp://127.0.0.1:port or http(s)://host/...; empty starts a runtime here
+    token: str = ""  # for an endpoint that wants one
+    tokenizer: str = ""  # of an HTTP backend's model: a folder, a hub id; empty takes the built-in one to count with
+    proxy: str = ""  # for HTTP backends; empty takes what the environment says
+    ca_file: str = ""  # certificates to trust beside the system's
     order: Literal["spm", "psm"] = "spm"
     budget: Annotated[int, msgspec.Meta(ge=32)] = 2048  # tokens of a whole prompt; a shorter context lowers it
     max_tokens: Positive = 48  # tokens of a completion
     temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] = 0.0
-    timeout: Seconds = 10.0  # for one completion, once the model is loaded
+    first_token_timeout: Seconds = 3.0  # once the model is loaded
+    token_timeout: Seconds = 2.0  # between two signs of life of an answer under way
+    timeout: Seconds = 10.0  # for one completion
     load_timeout: Seconds = 600.0  # for starting a runtime and loading its model
     idle_timeout: Annotated[float, msgspec.Meta(ge=1)] = 1800.0  # a local runtime ends after so long without a client
     context_timeout: Seconds = 0.015  # for finding context; past it, that of the last keystroke is taken
     exclude: tuple[str, ...] = ()  # gitignore patterns, beside what the ignore files say
-    languages_off: tuple[str, ...] = ()
     cache_mb: Annotated[int, msgspec.Meta(ge=0)] = 512  # for the indexes of all workspaces on disk; 0 keeps none
 
 
 # What a workspace's own file may name; everything else belongs to the user alone.
-TIGHTENING = frozenset({"exclude", "budget", "languages_off"})
+TIGHTENING = frozenset({"enabled", "exclude", "budget", "languages_off", "files_off", "comments"})
 
 
 def load(
@@ -82,7 +96,10 @@ def tighten(config: Config, root: Path) -> Config:
     asked = _layer(Config(), values, str(path))
     return replace(
         config,
+        enabled=config.enabled and asked.enabled,
+        comments=config.comments and asked.comments,
         exclude=(*config.exclude, *asked.exclude),
+        files_off=(*config.files_off, *asked.files_off),
         languages_off=(*config.languages_off, *asked.languages_off),
         budget=min(config.budget, asked.budget) if "budget" in values else config.budget,
     )
