@@ -7,7 +7,7 @@ limit, or in a language without a grammar, has no tree. This module knows no fil
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
@@ -42,6 +42,15 @@ class Edit:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Splice:
+    """`text` in place of the code points [start, end) of the text before it."""
+
+    start: int
+    end: int
+    text: str
+
+
 @dataclass(frozen=True)
 class Document:
     """One version of a file. `path` is POSIX and relative to the workspace's root."""
@@ -53,20 +62,38 @@ class Document:
     lines: LineStarts = field(repr=False)
 
     @staticmethod
-    def open(path: str, text: str, version: int = 0) -> "Document":
-        return Document(path, text, version, language_of(path), LineStarts.of(text))
+    def open(path: str, text: str, version: int = 0, language: Language | None = None) -> "Document":
+        """`language` where the path does not say it."""
+        return Document(path, text, version, language_of(path) or language, LineStarts.of(text))
 
     def edit(self, edits: Sequence[Edit], version: int, encoding: Encoding) -> "Document":
         """The next version; each edit applies to the result of the one before it."""
-        text, lines = self.text, self.lines
+        return self.spliced(edits, version, encoding)[0]
+
+    def spliced(
+        self, edits: Sequence[Edit], version: int, encoding: Encoding
+    ) -> tuple["Document", tuple[Splice, ...]]:
+        """The next version, and what was done to the text, in order."""
+        document, splices = self, list[Splice]()
         for edit in edits:
-            if edit.start is None or edit.end is None:
-                text, lines = edit.text, LineStarts.of(edit.text)
-                continue
-            ends = (_offset(text, lines, edit.start, encoding), _offset(text, lines, edit.end, encoding))
-            start, end = min(ends), max(ends)
-            text = "".join((text[:start], edit.text, text[end:]))
-            lines = lines.edited(text, start, end, len(edit.text))
+            splices.append(document.splice_of(edit, encoding))
+            document = document.replaced(splices[-1], version)
+        return replace(document, version=version), tuple(splices)
+
+    def splice_of(self, edit: Edit, encoding: Encoding) -> Splice:
+        if edit.start is None or edit.end is None:
+            return Splice(0, len(self.text), edit.text)
+        ends = (self.offset(edit.start, encoding), self.offset(edit.end, encoding))
+        return Splice(min(ends), max(ends), edit.text)
+
+    def replaced(self, splice: Splice, version: int) -> "Document":
+        """The next version after one splice."""
+        start, end = splice.start, splice.end
+        text = "".join((self.text[:start], splice.text, self.text[end:]))
+        if end - start == len(self.text):
+            lines = LineStarts.of(text)
+        else:
+            lines = self.lines.edited(text, start, end, len(splice.text))
         return Document(self.path, text, version, self.language, lines)
 
     @cached_property
