@@ -43,6 +43,7 @@ class Snippet:
     kind: str  # "signature" or "usage"
     score: float
     text: str
+    name: str = ""  # what a signature defines
 
 
 def retrieve(index: Index, document: Document, outline: Outline, offset: int, recent: Sequence[str]) -> list[Snippet]:
@@ -109,7 +110,7 @@ def similar(index: Index, document: Document, cursor: Cursor) -> list[Hit]:
 def _signature(place: Place, score: float) -> Snippet:
     path, tag = place
     end = max(tag.signature_end, tag.start_line + 1)
-    return Snippet(path, tag.start_line, end, "signature", score, tag.signature)
+    return Snippet(path, tag.start_line, end, "signature", score, tag.signature, tag.name)
 
 
 def _usage(rank: int, hit: Hit, boosts: Mapping[str, float]) -> Snippet:
