@@ -21,6 +21,7 @@ from sc2lsp.completion import build_prompt, find_snippets, sampling_for, written
 from sc2lsp.config import Config
 from sc2lsp.context.document import Document
 from sc2lsp.context.workspace import Skipped, read
+from sc2lsp.display import place_of
 from sc2lsp.eval.cases import Case, choose
 from sc2lsp.headless import Query, Workspace
 from sc2lsp.runtime import measure, shapes
@@ -183,7 +184,9 @@ def _typed_through(
     for typed in range(1, KEYS + 2):
         target = workspace.target(query)
         prompt = build_prompt(target, find_snippets(target), model, last=prompt, healed=target.unfinished)
-        answer = loop.ask(case.hole.path, prompt.token_ids, sampling_for(target))
+        place = place_of(target.document, target.outline, target.offset)
+        sampling = sampling_for(target.folder.config, place, target.unfinished)
+        answer = loop.ask(case.hole.path, prompt.token_ids, sampling)
         yield prompt.token_ids, answer
         suggestion = suggestion or written(model.decode(answer.tokens), target.unfinished) or case.middle
         query = _query(case, suggestion[:typed])

@@ -1,77 +1,113 @@
-"""The keystroke path: a cursor in, what the editor shows out.
+"""One completion: a cursor in, what is shown out.
 
-Everything is read from the session before the first await, in one immutable Target.
+Everything is read from the session before the first await, in one immutable Target. When to ask, and what is known
+already, is the business of `keystroke`.
 """
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 
-from sc2lsp.backend import Backend, BackendError, Model
+from sc2lsp.backend import Backend, BackendError, Delta, Model, Token
+from sc2lsp.confidence import trusted
+from sc2lsp.config import Config
 from sc2lsp.context.prompt import MIN_BUDGET, Prompt, build
 from sc2lsp.context.retrieve import Snippet, retrieve_in_time
-from sc2lsp.display import show, stops
-from sc2lsp.runtime.api import Chunk, SamplingParams, Usage
+from sc2lsp.display import Hidden, Place, is_finished, place_of, show
+from sc2lsp.runtime.api import NOTHING, FinishReason, SamplingParams, Usage
 from sc2lsp.session import Ranking, Target, names_of
 from sc2lsp.trace import Trace
 
-NEAR = 1 << 14  # code points: many times what a completion is long
+ALTERNATIVES = 3  # drawn on an explicit request, beside the likeliest answer
+ALTERNATIVE_TEMPERATURE = 0.8
+UNSURE = "low confidence"  # the rule's name
 STAGES = ("context", "prompt", "queue", "prefill", "decode", "display")
+
+
+Watch = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """Text for the range from `start` to `end`, offsets in code points; natural-logarithm mean over its tokens."""
+    """Text for the range from `start` to `end`, offsets in code points; natural-logarithm mean over its tokens.
+
+    `rules` names what display changed in it.
+    """
 
     text: str
     start: int
     end: int
     mean_logprob: float
     finish_reason: str
+    rules: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model wrote, and what became of it: a completion, or the rule that hides it."""
+
+    raw: str  # behind the cursor
+    tokens: tuple[Token, ...]
+    outcome: Completion | Hidden
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The completions of one request, and what they cost."""
+    """The completions of one request, as they came, and what they cost."""
 
     completions: tuple[Completion, ...]
     model: str
     prompt: Prompt
     usage: Usage
     timings_ms: Mapping[str, float]
+    answers: tuple[Answer, ...]
+    is_block: bool  # whether several lines were asked for
 
 
-async def complete(target: Target, backend: Backend) -> Result:
-    """One completion at the target's cursor. Cancelling it cancels the generation. Raises BackendError."""
+async def complete(target: Target, backend: Backend, alternatives: int = 0, watch: Watch | None = None) -> Result:
+    """One completion at the target's cursor, and so many `alternatives`. Cancelling it cancels the generation.
+
+    Whoever watches is told the text whenever it has grown, and has it as soon as what follows would not be shown.
+    Raises BackendError.
+    """
     trace = Trace()
     with trace.span("context"):
         snippets = find_snippets(target)
     model = await backend.model()
+    healed = target.unfinished if model.heals else ""
     with trace.span("prompt"):
         prompts, path = target.folder.prompts, target.document.path
-        last = prompts.get(path)
-        prompt = prompts[path] = build_prompt(target, snippets, model, last=last, healed=target.unfinished)
-    sampling = sampling_for(target)
-    workspace, document = names_of(target.folder, target.document.path)
-    chunks = await _generate(backend, workspace, document, prompt.token_ids, sampling)
-    usage = chunks[-1].usage
-    assert usage is not None  # the last chunk of every generation carries it
+        prompt = prompts[path] = build_prompt(target, snippets, model, last=prompts.get(path), healed=healed)
+    with trace.span("display"):
+        place = place_of(target.document, target.outline, target.offset, target.is_continuation)
+    sampling = sampling_for(target.folder.config, place, healed)
+    written, usage = await _read(_generate(backend, target, prompt, sampling), place, healed, watch)
+    if alternatives:
+        several = replace(sampling, n=alternatives, temperature=ALTERNATIVE_TEMPERATURE)
+        written += (await _read(_generate(backend, target, prompt, several), place, healed, None))[0]
     for stage, milliseconds in (("queue", usage.queue_ms), ("prefill", usage.prefill_ms), ("decode", usage.decode_ms)):
         trace.add(stage, milliseconds)
     with trace.span("display"):
-        completions = _shown(target, chunks, model)
+        answers = tuple(_answer(one, target, place, healed) for one in written)
+        shown = tuple(answer.outcome for answer in answers if isinstance(answer.outcome, Completion))
+    usage = replace(usage, prompt_tokens=len(prompt.token_ids))
     timings = {stage: round(trace.ms.get(stage, 0.0), 3) for stage in STAGES} | {"total": round(trace.total_ms, 3)}
-    return Result(completions, model.name, prompt, usage, timings)
+    return Result(shown, model.name, prompt, usage, timings, answers, place.is_block)
 
 
 def find_snippets(target: Target) -> list[Snippet]:
-    """The ranking for the target's cursor; the last good one where finding it takes too long.
+    """The ranking for the words before the cursor; the last one where finding it takes too long, never twice in a row.
 
-    Never twice in a row, so that the context is a keystroke old at most.
+    So the context is a word old at most. A word is not looked for again while it is typed, nor is anything for a
+    suggestion that nobody has accepted yet.
     """
     folder, document = target.folder, target.document
     last = folder.rankings.get(document.path)
+    sought = target.sought
+    if last is not None and not last.is_old and (target.is_continuation or last.sought == sought):
+        return last.snippets
     deadline = perf_counter() + folder.config.context_timeout
     is_patient = last is None or last.is_old
     found = retrieve_in_time(
@@ -83,10 +119,10 @@ def find_snippets(target: Target) -> list[Snippet]:
         lambda: not is_patient and perf_counter() > deadline,
     )
     if found is not None:
-        ranking = Ranking(found, is_old=False)
+        ranking = Ranking(found, sought, is_old=False)
     else:
         assert last is not None  # or it would have been waited for
-        ranking = Ranking(last.snippets, is_old=True)
+        ranking = Ranking(last.snippets, sought, is_old=True)
     folder.rankings[document.path] = ranking
     return ranking.snippets
 
@@ -125,23 +161,16 @@ def build_prompt(
     )
 
 
-def _near(target: Target) -> tuple[str, str]:
-    """The text before and after the cursor, as far as it decides where a completion ends and what is shown of it."""
-    text, offset = target.document.text, target.offset
-    return text[max(offset - NEAR, 0) : offset], text[offset : offset + NEAR]
-
-
-async def _generate(
-    backend: Backend, workspace: str, document: str, prompt: tuple[int, ...], sampling: SamplingParams
-) -> list[Chunk]:
-    async with aclosing(backend.generate(workspace, document, prompt, sampling)) as stream:
-        return [chunk async for chunk in stream]
-
-
-def sampling_for(target: Target) -> SamplingParams:
-    """How to answer at the target's cursor, to a prompt without the word there."""
-    config = target.folder.config
-    return SamplingParams(config.max_tokens, config.temperature, stop=stops(*_near(target)), forced=target.unfinished)
+def sampling_for(config: Config, place: Place, forced: str) -> SamplingParams:
+    """How to answer at a place, to a prompt that lacks the `forced` word there."""
+    return SamplingParams(
+        config.max_tokens,
+        config.temperature,
+        stop=place.stop,
+        max_lines=place.max_lines,
+        min_indent=place.min_indent,
+        forced=forced,
+    )
 
 
 def written(text: str, healed: str) -> str:
@@ -149,12 +178,50 @@ def written(text: str, healed: str) -> str:
     return text[len(healed) :] if text.startswith(healed) else ""
 
 
-def _shown(target: Target, chunks: list[Chunk], model: Model) -> tuple[Completion, ...]:
-    ids = [token for chunk in chunks for token in chunk.token_ids]
-    logprobs = [logprob for chunk in chunks for logprob in chunk.logprobs]
-    shown = show(written(model.decode(ids), target.unfinished), *_near(target))
-    if shown is None or chunks[-1].finish_reason == "cancelled":
-        return ()
-    mean = sum(logprobs) / len(logprobs)
-    reason = chunks[-1].finish_reason or "length"
-    return (Completion(shown.text, target.offset, target.offset + shown.replaces, round(mean, 4), reason),)
+@dataclass(slots=True)
+class _Written:
+    """One answer as it comes."""
+
+    tokens: list[Token] = field(default_factory=list)
+    finish_reason: FinishReason = "stop"
+
+
+def _generate(backend: Backend, target: Target, prompt: Prompt, sampling: SamplingParams) -> AsyncGenerator[Delta]:
+    workspace, document = names_of(target.folder, target.document.path)
+    return backend.generate(workspace, document, prompt.token_ids, sampling)
+
+
+async def _read(
+    deltas: AsyncGenerator[Delta], place: Place, healed: str, watch: Watch | None
+) -> tuple[list[_Written], Usage]:
+    """All answers; of one that is watched as much as will be shown."""
+    answers: defaultdict[int, _Written] = defaultdict(_Written)
+    usage, text = NOTHING, ""
+    async with aclosing(deltas):
+        async for delta in deltas:
+            answers[delta.index].tokens += delta.tokens
+            answers[delta.index].finish_reason = delta.finish_reason or "stop"
+            usage = delta.usage or usage
+            if watch is not None:
+                text += "".join(token.text for token in delta.tokens)
+                raw = written(text, healed)
+                watch(raw)
+                if is_finished(raw, place):
+                    break
+    return [answers[index] for index in sorted(answers)], usage
+
+
+def _answer(one: _Written, target: Target, place: Place, healed: str) -> Answer:
+    tokens = tuple(one.tokens)
+    raw = written("".join(token.text for token in tokens), healed)
+    kept = trusted(tokens, target.folder.config.min_confidence)
+    if tokens and not kept:
+        return Answer(raw, tokens, Hidden(UNSURE))
+    shown = show(written("".join(token.text for token in tokens[:kept]), healed), place)
+    if isinstance(shown, Hidden):
+        return Answer(raw, tokens, shown)
+    logprobs = [token.logprob for token in tokens if token.logprob is not None]
+    mean = round(sum(logprobs) / max(len(logprobs), 1), 4)
+    rules = (UNSURE, *shown.rules) if kept < len(tokens) else shown.rules
+    end = target.offset + shown.replaces
+    return Answer(raw, tokens, Completion(shown.text, target.offset, end, mean, one.finish_reason, rules))

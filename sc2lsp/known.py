@@ -50,7 +50,7 @@ class Anchor:
         return None if stretch is None else replace(self, stretch=stretch)
 
     def typed(self, offset: int, ahead: str = "") -> str | None:
-        """What was typed of the answer before a cursor, with what is to be imagined there; None where it does not hold."""
+        """What was typed of the answer before a cursor, with what is imagined there; None where it does not hold."""
         if not self.stretch.start <= offset <= self.stretch.end:
             return None
         said = self.stretch.text[: offset - self.stretch.start] + ahead

@@ -2,58 +2,74 @@
 
 import asyncio
 import logging
-from collections import defaultdict
-from collections.abc import Coroutine, Generator, Iterable, Mapping
-from contextlib import closing
+from collections.abc import Coroutine, Mapping
+from dataclasses import asdict
 from pathlib import Path
-from time import monotonic
-from typing import Any, cast
+from typing import Any
 
+import msgspec
 from lsprotocol import types
-from pygls.uris import to_fs_path
+from pygls.exceptions import JsonRpcInvalidParams
 
-from sc2lsp import __version__
-from sc2lsp.backend import Backend, BackendError
-from sc2lsp.completion import Completion, Result, complete
+from sc2lsp import __version__, daemon
+from sc2lsp.backend import Backend, BackendError, State, absolute_model, create
 from sc2lsp.config import Config, ConfigError, load
-from sc2lsp.context.document import Edit, Encoding, Position
-from sc2lsp.context.scan import BACKGROUND, Step
-from sc2lsp.context.workspace import is_news
-from sc2lsp.feed import Feed
+from sc2lsp.context.document import Encoding
+from sc2lsp.control import Control, file_pattern
+from sc2lsp.convert import (
+    ACCEPTED,
+    edit_of,
+    items_of,
+    partly_accepted,
+    path_of,
+    position_of,
+    roots_of,
+    selected_of,
+    settings_of,
+)
+from sc2lsp.desk import Ask, Suggestion
+from sc2lsp.explain import explained
+from sc2lsp.feedback import Feedback, statistics_path
+from sc2lsp.indexing import Indexing
+from sc2lsp.keystroke import Keystrokes
 from sc2lsp.progress import Progress
-from sc2lsp.session import Folder, Session, Target, index_cache
+from sc2lsp.session import Folder, Session, index_cache
+from sc2lsp.status import Status, status_of
 from sc2lsp.transport import StdioServer
 
-ACCEPTED = "sc2lsp.accepted"
-SLICE_SECONDS = 0.004  # so long indexing works between two looks at what the editor wants
-IDLE_SECONDS = 0.01  # between two looks at what the workers say
-TYPING_SECONDS = 0.5  # indexing rests until nothing was typed for so long
-SETTLE_SECONDS = 0.3  # a pause in typing after which other files see what was typed
-GATHER_SECONDS = 0.05  # changes on disk come in bursts
-POLL_MS = 3000  # where the system has no watches left
-WATCHED_STEP = 200  # changes looked at between two looks at what the editor wants
+# What clients of Copilot's language server say of suggestions.
+SHOWN, PARTLY_ACCEPTED = "textDocument/didShowCompletion", "textDocument/didPartiallyAcceptCompletion"
+STATUS = "$/sc2lsp/status"  # clients may ignore what begins with "$/"
+SECTION = "sc2lsp"  # of an editor's settings
 log = logging.getLogger("sc2lsp")
 
 
 class Server(StdioServer):
-    """The state behind the handlers: a session, a backend, and the requests under way."""
+    """The state behind the handlers."""
 
     def __init__(self, client_process_id: int | None) -> None:
         super().__init__("sc2lsp", __version__)
         self.client_process_id = client_process_id
-        self.session = Session(Config())
-        self.backend = Backend(self.session.config)
-        self._running: dict[Path, asyncio.Task[Result]] = {}
+        self.control = Control()
+        self._editor: Mapping[str, Any] = {}  # the editor's settings
         self._tasks: set[asyncio.Task[None]] = set()
         self._told: set[str] = set()
-        self.following: dict[Path, list[asyncio.Task[None]]] = {}  # folder -> what keeps its index
-        self._stirred: defaultdict[Path, asyncio.Event] = defaultdict(
-            asyncio.Event
-        )  # folder -> set while something changed
-        self._taken_in: defaultdict[Path, asyncio.Event] = defaultdict(asyncio.Event)  # folder -> set by a new index
-        self._settling: dict[Path, asyncio.TimerHandle] = {}  # document -> when it is taken into the index
-        self._typed = 0.0  # when
+        self._state = State("starting", "starting")
+        self._known_status: Status | None = None  # as the editor knows it
+        self.focused: Path | None = None  # the document that was worked in last
+        self.feedback = Feedback(None)
+        self._set_up(Config())
         # All of it mutates on the event loop only.
+
+    def _set_up(self, config: Config) -> None:
+        self.session = Session(config, index_cache(config))
+        self._set_up_backend(config)
+
+    def _set_up_backend(self, config: Config) -> None:
+        self.backend: Backend = create(config)
+        self.backend.on_state = self._on_state
+        self.keystrokes = Keystrokes(self.backend, config, self.feedback, self.session.document)
+        self.indexing = Indexing(self.session, self.backend, lambda title: Progress(self, title))
 
     @property
     def encoding(self) -> Encoding:
@@ -61,20 +77,46 @@ class Server(StdioServer):
 
     def start(self, params: types.InitializeParams) -> None:
         """Configure from what the client sent, or without it where it cannot be used."""
-        options = params.initialization_options
-        editor = cast(Mapping[str, Any], options) if isinstance(options, Mapping) else {}
-        config = self._load(editor) or self._load({}) or Config()
-        self.session = Session(config, index_cache(config))
-        self.backend = Backend(config)
-        for root in _roots(params):
+        self._editor = settings_of(params.initialization_options)
+        config = self._load()
+        self.feedback = Feedback(statistics_path() if config.statistics else None)
+        self._set_up(config)
+        for root in roots_of(params):
             self.add_folder(root)
 
-    def _load(self, editor: Mapping[str, Any]) -> Config | None:
+    def follow(self) -> None:
+        """Have the runtime ready before the first keystroke asks for it, and the folders indexed."""
+        self.background(self._load_model())
+        for folder in self.session.folders.values():
+            self.indexing.follow(folder)
+
+    async def configure(self, settings: Mapping[str, Any]) -> None:
+        """Other settings from the editor."""
+        self._editor = settings
+        await self.apply()
+
+    async def apply(self) -> None:
+        """Let what is set and switched hold from now on."""
+        config = self._load()
+        if config == self.session.config:
+            return
+        await self._put_down()
         try:
-            return load(editor)
+            self.session.reconfigure(config)
         except ConfigError as wrong:
             self.tell(str(wrong))
-            return None
+        self._set_up_backend(config)
+        self.follow()
+        self.show_status()
+
+    def _load(self) -> Config:
+        """The settings; without the editor's where those cannot be used, and the defaults where the user's cannot."""
+        for editor in (self._editor, {}):
+            try:
+                return self.control.applied(load(editor))
+            except ConfigError as wrong:
+                self.tell(str(wrong))
+        return self.control.applied(Config())
 
     def add_folder(self, root: Path) -> Folder | None:
         try:
@@ -83,11 +125,10 @@ class Server(StdioServer):
             self.tell(f"{wrong}; nothing is completed in {root.name} until it is mended")
             return None
 
-    def background(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+    def background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return task
 
     def tell(self, message: str) -> None:
         """Show a message once."""
@@ -96,117 +137,26 @@ class Server(StdioServer):
             shown = types.ShowMessageParams(types.MessageType.Warning, f"sc2lsp: {message}")
             asyncio.get_running_loop().call_soon(self.window_show_message, shown)
 
-    def follow(self, folder: Folder) -> None:
-        """Index a folder, and keep the index as the disk is."""
-        works = [self.index(folder), self.watch(folder)]
-        if self.backend.may_index:
-            works.append(self.feed(folder))
-        self.following[folder.root] = [self.background(work) for work in works]
+    def _on_state(self, state: State) -> None:
+        self._state = state
+        self.show_status()
 
-    def leave(self, root: Path) -> None:
-        """The end of `follow`."""
-        self._stirred.pop(root, None)
-        self._taken_in.pop(root, None)
-        for task in self.following.pop(root, ()):
-            task.cancel()
+    @property
+    def status(self) -> Status:
+        """Of the document that was worked in last."""
+        config = self.session.config
+        why_off = None if config.enabled else "completion is turned off"
+        if why_off is None and self.focused is not None and self.session.document(self.focused) is not None:
+            why_off = self.session.why_off(self.focused)
+        return status_of(self._state, why_off, self.control.paused_seconds)
 
-    def refresh(self, folders: Iterable[Folder]) -> None:
-        """Something changed in folders: their indexes are to follow."""
-        for folder in folders:
-            self._stirred[folder.root].set()
+    def show_status(self) -> None:
+        status = self.status
+        if status != self._known_status:
+            self._known_status = status
+            self.protocol.notify(STATUS, asdict(status))
 
-    def typed(self, path: Path) -> None:
-        """A keystroke: indexing rests, and when typing pauses, other files see the document."""
-        self._typed = monotonic()
-        if path in self._settling:
-            self._settling[path].cancel()
-        loop = asyncio.get_running_loop()
-        self._settling[path] = loop.call_later(SETTLE_SECONDS, self.settle, path)
-
-    def settle(self, path: Path) -> None:
-        self._settling.pop(path).cancel()
-        self.session.save(path)
-        self.refresh(self.session.changed([path]))
-
-    async def index(self, folder: Folder) -> None:
-        """Index a folder, and then what changes in it: one pass at a time, so that the later look wins."""
-        async with Progress(self, f"Indexing {folder.name}") as progress:
-            await self._run(folder.survey(BACKGROUND).scan(), progress)
-        await self._catch_up(folder)
-        await self.keep(folder)
-
-    async def keep(self, folder: Folder) -> None:
-        """Look at what changed, whenever something did."""
-        stirred = self._stirred[folder.root]
-        while True:
-            await stirred.wait()
-            await asyncio.sleep(GATHER_SECONDS)
-            stirred.clear()
-            await self._run(self.session.refresh(folder, BACKGROUND))
-            await self._catch_up(folder)
-
-    async def _catch_up(self, folder: Folder) -> None:
-        """Let the search for similar code see what the index saw, between keystrokes."""
-        slice_end = monotonic() + SLICE_SECONDS
-        for _ in self.session.catch_up(folder):
-            if monotonic() > slice_end:
-                await asyncio.sleep(0)
-                await self._until_typing_rests()
-                slice_end = monotonic() + SLICE_SECONDS
-        await asyncio.to_thread(folder.index.lexical.commit)
-        self._taken_in[folder.root].set()
-
-    async def feed(self, folder: Folder) -> None:
-        """Let the runtime find drafts in what the index saw."""
-        feed, taken_in = Feed(folder, self.backend), self._taken_in[folder.root]
-        while True:
-            await taken_in.wait()
-            taken_in.clear()
-            await feed.catch_up(self.session.texts(folder), self._until_typing_rests)
-
-    async def _until_typing_rests(self) -> None:
-        while monotonic() - self._typed < TYPING_SECONDS:  # noqa: ASYNC110 - a clock
-            await asyncio.sleep(TYPING_SECONDS / 5)
-
-    async def _run(self, steps: Generator[Step], progress: Progress | None = None) -> None:
-        """Take steps in slices between which keystrokes are served, and none while somebody types."""
-        with closing(steps):
-            slice_end = monotonic() + SLICE_SECONDS
-            for step in steps:
-                if not step.is_idle and monotonic() < slice_end:
-                    continue
-                if progress is not None:
-                    progress.report(f"{step.done} files", min(step.done / step.total, 1.0) if step.total else None)
-                await asyncio.sleep(IDLE_SECONDS if step.is_idle else 0)
-                if step.is_ready:
-                    await self._until_typing_rests()
-                slice_end = monotonic() + SLICE_SECONDS
-
-    async def watch(self, folder: Folder) -> None:
-        """Follow the folder's files on disk, by polling where the system has no watches left."""
-        from watchfiles import awatch
-
-        root = folder.root.resolve()
-        for polling in (False, True):
-            try:
-                async for changes in awatch(
-                    root, watch_filter=None, force_polling=polling, poll_delay_ms=POLL_MS, ignore_permission_denied=True
-                ):
-                    await self._gather(folder, [Path(path).relative_to(root).as_posix() for _, path in changes])
-            except (OSError, RuntimeError) as limit:  # RuntimeError: what the watcher calls errors it has no name for
-                log.warning("%s: changed files are found by polling", type(limit).__name__)
-                folder.changed.add("")  # what was missed meanwhile
-                self.refresh([folder])
-
-    async def _gather(self, folder: Folder, changed: list[str]) -> None:
-        for start in range(0, len(changed), WATCHED_STEP):
-            folder.changed.update(path for path in changed[start : start + WATCHED_STEP] if is_news(path))
-            await asyncio.sleep(0)
-        if folder.changed:
-            self.refresh([folder])
-
-    async def load_model(self) -> None:
-        """Have the runtime ready before the first keystroke asks for it."""
+    async def _load_model(self) -> None:
         async with Progress(self, "Loading model") as progress:
             self.backend.on_status = progress.report
             try:
@@ -216,141 +166,221 @@ class Server(StdioServer):
             finally:
                 self.backend.on_status = None
 
-    def supersede(self, path: Path) -> None:
-        """A newer keystroke in a document aborts what is generated for the older one."""
-        running = self._running.pop(path, None)
-        if running is not None:
-            running.cancel()
+    def changed(self, path: Path, edits: list[types.TextDocumentContentChangeEvent], version: int) -> None:
+        self.indexing.typed(path)
+        self.focus(path)
+        splices = self.session.change(path, [edit_of(edit) for edit in edits], version, self.encoding)
+        self.keystrokes.edited(path, splices)
 
-    async def complete(self, path: Path, target: Target) -> Result | None:
-        """The newest request of a document gets a result, an older one None. Raises BackendError."""
-        self.supersede(path)
-        task = self._running[path] = asyncio.ensure_future(complete(target, self.backend))
-        try:
-            return await task
-        except asyncio.CancelledError:
-            current = asyncio.current_task()
-            if current is not None and current.cancelling():
-                raise  # the client cancelled; pygls answers
+    def focus(self, path: Path) -> None:
+        if path != self.focused:
+            self.focused = path
+            self.show_status()
+
+    def ask(self, path: Path, params: types.InlineCompletionParams) -> Ask | None:
+        """What is asked for; None where nothing is completed."""
+        target = self.session.target(path, position_of(params.position), self.encoding)
+        if target is None or self.control.paused_seconds is not None:
             return None
-        finally:
-            if self._running.get(path) is task:
-                del self._running[path]
+        document, offset = target.document, target.offset
+        selected = selected_of(params.context.selected_completion_info, document, self.encoding)
+        is_explicit = params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked
+        return Ask(document, offset, target.after(selected) if selected is not None else target, selected, is_explicit)
+
+    async def suggest(self, path: Path, ask: Ask) -> Suggestion | None:
+        """None where a newer request came. What goes wrong costs the suggestion, not the server."""
+        nothing = Suggestion("", (), "model")
+        try:
+            return await self.keystrokes.suggest(path, ask)
+        except BackendError as failure:
+            self.tell(str(failure))
+        except Exception as bug:  # noqa: BLE001 - the one guard
+            self.report_server_error(bug, Keystrokes.suggest)
+        return nothing
+
+    def toggle(self, scope: str, path: Path | None) -> None:
+        """Completion off where it is on, or back, for this window. Raises JsonRpcInvalidParams."""
+        document = None if path is None else self.session.document(path)
+        if scope == "all":
+            self.control.toggle("all", "")
+        elif path is not None and scope == "folder":
+            self.control.toggle("folder", str(self.session.folder_of(path).root))
+        elif path is not None and scope == "file":
+            self.control.toggle("file", file_pattern(self.session.folder_of(path).root, path))
+        elif scope == "language" and document is not None and document.language is not None:
+            self.control.toggle("language", document.language.name)
+        else:
+            raise JsonRpcInvalidParams(
+                "toggle takes all, language, folder or file; the latter three of an open document"
+            )
+
+    async def restart(self) -> None:
+        """Another connection, to a new runtime where it is a local one."""
+        config = self.session.config
+        await self._put_down()
+        try:
+            for runtime in [] if config.endpoint else await daemon.running():
+                if runtime.endpoint == daemon.endpoint(absolute_model(config.model)):
+                    await daemon.stop(runtime)
+        except daemon.DaemonError as failure:
+            self.tell(str(failure))
+        self._set_up_backend(config)
+        self.follow()
+
+    async def _put_down(self) -> None:
+        self.indexing.close()
+        self.keystrokes.close()
+        await self.backend.close()
+
+    async def stop(self) -> None:
+        await self._put_down()
+        await asyncio.to_thread(self.feedback.close)
 
 
 def create_server(client_process_id: int | None = None) -> Server:
     """A server with its handlers; it ends when the process that its client names, or this one, has ended."""
     server = Server(client_process_id)
+    _life(server)
+    _documents(server)
+    _suggestions(server)
+    _commands(server)
+    return server
 
+
+def _life(server: Server) -> None:
     @server.feature(types.INITIALIZE)
     def initialize(params: types.InitializeParams) -> None:
         server.start(params)
 
     @server.feature(types.INITIALIZED)
     def initialized(_: types.InitializedParams) -> None:
-        server.background(server.load_model())
-        for folder in server.session.folders.values():
-            server.follow(folder)
+        server.follow()
+        server.show_status()
         parent = server.process_id or server.client_process_id
         if parent is not None:
             server.background(server.end_with_parent(parent))
 
+    @server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)
+    async def did_change_configuration(params: types.DidChangeConfigurationParams) -> None:
+        workspace = server.client_capabilities.workspace
+        if params.settings is None and workspace is not None and workspace.configuration:
+            asked = types.ConfigurationParams([types.ConfigurationItem(section=SECTION)])
+            (settings,) = await server.workspace_configuration_async(asked)
+            await server.configure(settings_of(settings))
+        else:
+            await server.configure(settings_of(params.settings, SECTION))
+
+    @server.feature(types.SHUTDOWN)
+    async def shutdown(_: None) -> None:
+        await server.stop()
+
+
+def _documents(server: Server) -> None:
     @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
     def did_open(params: types.DidOpenTextDocumentParams) -> None:
-        document = params.text_document
-        server.session.open(_path(document.uri), document.text, document.version)
+        document, path = params.text_document, path_of(params.text_document.uri)
+        server.keystrokes.closed(path)
+        server.session.open(path, document.text, document.version)
+        server.focus(path)
 
     @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
     def did_change(params: types.DidChangeTextDocumentParams) -> None:
-        path = _path(params.text_document.uri)
-        server.supersede(path)
-        server.typed(path)
-        edits = [_edit(change) for change in params.content_changes]
-        server.session.change(path, edits, params.text_document.version, server.encoding)
+        server.changed(path_of(params.text_document.uri), list(params.content_changes), params.text_document.version)
 
     @server.feature(types.TEXT_DOCUMENT_DID_SAVE)
     def did_save(params: types.DidSaveTextDocumentParams) -> None:
-        server.session.save(_path(params.text_document.uri))
+        server.session.save(path_of(params.text_document.uri))
 
     @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
     def did_close(params: types.DidCloseTextDocumentParams) -> None:
-        path = _path(params.text_document.uri)
-        server.supersede(path)
-        server.refresh(server.session.close(path))
+        path = path_of(params.text_document.uri)
+        server.keystrokes.closed(path)
+        server.indexing.refresh(server.session.close(path))
 
     @server.feature(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)
     def did_change_watched_files(params: types.DidChangeWatchedFilesParams) -> None:
-        server.refresh(server.session.changed(_path(change.uri) for change in params.changes))
+        server.indexing.refresh(server.session.changed(path_of(change.uri) for change in params.changes))
 
     @server.feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)
     def did_change_folders(params: types.DidChangeWorkspaceFoldersParams) -> None:
         for removed in params.event.removed:
-            server.leave(_path(removed.uri))
-            server.session.remove_folder(_path(removed.uri))
+            server.indexing.leave(path_of(removed.uri))
+            server.session.remove_folder(path_of(removed.uri))
         for added in params.event.added:
-            folder = server.add_folder(_path(added.uri))
+            folder = server.add_folder(path_of(added.uri))
             if folder is not None:
-                server.follow(folder)
+                server.indexing.follow(folder)
 
+
+def _suggestions(server: Server) -> None:
     @server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())
     async def inline_completion(params: types.InlineCompletionParams) -> types.InlineCompletionList | None:
-        path = _path(params.text_document.uri)
-        position = Position(params.position.line, params.position.character)
-        target = server.session.target(path, position, server.encoding)
-        if target is None:
+        path = path_of(params.text_document.uri)
+        server.focus(path)
+        ask = server.ask(path, params)
+        if ask is None:
             return types.InlineCompletionList([])
-        try:
-            result = await server.complete(path, target)
-        except BackendError as failure:
-            server.tell(str(failure))
-            return types.InlineCompletionList([])
-        except Exception as bug:  # noqa: BLE001 - the one guard: a bug costs a suggestion, not the server
-            server.report_server_error(bug, complete)
-            return types.InlineCompletionList([])
-        if result is None:
-            return None
-        items = [_item(completion, target, server.encoding) for completion in result.completions]
-        return types.InlineCompletionList(items)
+        suggestion = await server.suggest(path, ask)
+        return None if suggestion is None else types.InlineCompletionList(items_of(suggestion, ask, server.encoding))
 
+    @server.feature(SHOWN)
+    def did_show(_: Any) -> None:
+        """Clients of Copilot's server say so; here a suggestion counts as shown when it is sent."""
+
+    @server.feature(PARTLY_ACCEPTED)
+    def did_partly_accept(params: Any) -> None:
+        id, characters = partly_accepted(params)
+        server.feedback.partly(id, characters, None)
+
+
+def _commands(server: Server) -> None:
     @server.command(ACCEPTED)
-    def accepted(*_: Any) -> None:
-        """A suggestion was taken. Nothing is kept of it."""
+    def accepted(*arguments: Any) -> None:
+        """The id of a suggestion that was taken, and the number of the alternative."""
+        if arguments:
+            server.feedback.accepted(str(arguments[0]))
 
-    @server.feature(types.SHUTDOWN)
-    async def shutdown(_: None) -> None:
-        for root in list(server.session.folders):
-            server.leave(root)
-        await server.backend.close()
+    @server.command("sc2lsp.explain")
+    async def explain(*arguments: Any) -> Any:
+        """Of a document's URI, or of the document that was worked in last: why its last suggestion is what it is."""
+        path = path_of(str(arguments[0])) if arguments else server.focused
+        last = None if path is None else server.keystrokes.last(path)
+        return None if last is None else explained(*last, await server.backend.model())
 
-    return server
+    @server.command("sc2lsp.status")
+    def status(*_: Any) -> Any:
+        return asdict(server.status)
 
+    @server.command("sc2lsp.pause")
+    def pause(*arguments: Any) -> Any:
+        """For so many minutes, or until `sc2lsp.resume`."""
+        server.control.pause(float(arguments[0]) if arguments else None)
+        server.show_status()
+        return asdict(server.status)
 
-def _item(completion: Completion, target: Target, encoding: Encoding) -> types.InlineCompletionItem:
-    start, end = (target.document.position(offset, encoding) for offset in (completion.start, completion.end))
-    return types.InlineCompletionItem(
-        insert_text=completion.text,
-        range=types.Range(types.Position(start.line, start.character), types.Position(end.line, end.character)),
-        command=types.Command(title="accepted", command=ACCEPTED, arguments=[]),
-    )
+    @server.command("sc2lsp.resume")
+    def resume(*_: Any) -> Any:
+        server.control.resume()
+        server.show_status()
+        return asdict(server.status)
 
+    @server.command("sc2lsp.toggle")
+    async def toggle(*arguments: Any) -> Any:
+        """Completion off, or on again: "all", or "language", "folder" or "file" of a URI or of the last document."""
+        scope, uri = (str(arguments[0]) if arguments else "all"), (str(arguments[1]) if arguments[1:] else None)
+        server.toggle(scope, server.focused if uri is None else path_of(uri))
+        await server.apply()
+        return asdict(server.status)
 
-def _edit(change: types.TextDocumentContentChangeEvent) -> Edit:
-    if isinstance(change, types.TextDocumentContentChangeWholeDocument):
-        return Edit(None, None, change.text)
-    start, end = change.range.start, change.range.end
-    return Edit(Position(start.line, start.character), Position(end.line, end.character), change.text)
+    @server.command("sc2lsp.restart")
+    async def restart(*_: Any) -> None:
+        """Connect anew, to a runtime that is started anew where it is a local one of ours."""
+        await server.restart()
 
+    @server.command("sc2lsp.stats")
+    async def stats(*arguments: Any) -> Any:
+        """What `sc2lsp stats --json` prints; of the last days, if a number of them is given."""
+        days = int(arguments[0]) if arguments else None
+        from sc2lsp.stats import load as load_stats
 
-def _roots(params: types.InitializeParams) -> list[Path]:
-    """The workspace folders, or the one root of older clients."""
-    if params.workspace_folders:
-        return [_path(folder.uri) for folder in params.workspace_folders]
-    if params.root_uri:
-        return [_path(params.root_uri)]
-    return [Path(params.root_path)] if params.root_path else []
-
-
-def _path(uri: str) -> Path:
-    """A file's absolute path; a document that is no file gets a place that exists nowhere."""
-    path = to_fs_path(uri) if uri.startswith("file:") else None
-    return Path(path) if path else Path("/untitled", uri.partition(":")[2].strip("/") or "untitled")
+        return msgspec.to_builtins(await asyncio.to_thread(load_stats, statistics_path(), days))

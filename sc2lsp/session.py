@@ -4,32 +4,47 @@ One owner, one thread. Paths are absolute here; the context engine sees them rel
 """
 
 from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from platformdirs import user_cache_path
 
-from sc2lsp.config import Config, ConfigError, tighten
+from sc2lsp.config import WORKSPACE_FILE, Config, ConfigError, tighten
 from sc2lsp.context.cache import Cache
-from sc2lsp.context.document import Document, Edit, Encoding, Position
+from sc2lsp.context.cursor import TYPED_WORD
+from sc2lsp.context.document import Document, Edit, Encoding, Position, Splice
 from sc2lsp.context.entry import digest_of
 from sc2lsp.context.index import Index
+from sc2lsp.context.languages import Language
 from sc2lsp.context.lexical import TextOf
 from sc2lsp.context.outline import Outline
 from sc2lsp.context.prompt import Prompt
 from sc2lsp.context.retrieve import Snippet
 from sc2lsp.context.scan import FOREGROUND, Manners, Pass, Step
+from sc2lsp.context.symbols import Import
 from sc2lsp.context.window import unfinished
 from sc2lsp.context.workspace import Reader, denied, governs, in_private_folder, is_candidate
+from sc2lsp.switches import why_off
 
 MAX_RECENT = 8  # files
 
 
 @dataclass(frozen=True, slots=True)
+class Sought:
+    """What a ranking depends on, but for what is typed of a word: nothing of it changes while one is."""
+
+    line: int
+    before: str  # the unfinished word on the line
+    imports: tuple[Import, ...]
+    recent: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Ranking:
-    """Snippets for a cursor, best first, and whether they were found for an earlier one."""
+    """Snippets for a cursor, best first; what they were looked for with, and whether that was of an earlier cursor."""
 
     snippets: list[Snippet]
+    sought: Sought
     is_old: bool
 
 
@@ -78,6 +93,7 @@ class Target:
     outline: Outline
     offset: int  # code points
     recent: tuple[str, ...] = ()  # other files of the folder that were opened or edited last, the latest first
+    is_continuation: bool = False  # whether the text before the cursor is a suggestion that was just accepted
 
     @property
     def prefix(self) -> str:
@@ -91,6 +107,18 @@ class Target:
     def unfinished(self) -> str:
         """The word at the cursor, which a prompt leaves out and an answer begins with."""
         return unfinished(self.document.text, self.offset)
+
+    @property
+    def sought(self) -> Sought:
+        line = self.document.lines.line_of(self.offset)
+        before = self.document.text[self.document.lines.start(line) : self.offset]
+        return Sought(line, TYPED_WORD.sub("", before), self.outline.imports, self.recent)
+
+    def after(self, splice: Splice) -> "Target":
+        """The cursor behind the text of a splice, as if somebody had made it."""
+        document = self.document.replaced(splice, self.document.version)
+        outline = self.outline.follow(document)
+        return replace(self, document=document, outline=outline, offset=splice.start + len(splice.text))
 
 
 def index_cache(config: Config) -> Cache | None:
@@ -112,10 +140,13 @@ class Session:
         self._refused: set[Path] = set()  # roots whose own configuration cannot be honoured
         # Mutated by: every method that is not a query, on the event loop only.
 
-    def add_folder(self, root: Path) -> Folder:
-        """Raises ConfigError when the folder's own configuration cannot be honoured: nothing is completed below it."""
+    def add_folder(self, root: Path, last: Folder | None = None) -> Folder:
+        """`last` is what it was until now. Raises ConfigError when the folder's own configuration cannot be honoured:
+        nothing is completed below it.
+        """
         try:
-            folder = Folder(root, tighten(self.config, root), Index(root), self.cache)
+            config = tighten(self.config, root)
+            folder = Folder(root, config, Index(root), self.cache) if last is None else replace(last, config=config)
         except ConfigError:
             self._refused.add(root)
             raise
@@ -136,23 +167,39 @@ class Session:
             return self.folders[max(holders, key=lambda root: len(root.parts))]
         return Folder(path.parent, self.config, Index(path.parent))
 
-    def open(self, path: Path, text: str, version: int) -> None:
+    def reconfigure(self, config: Config) -> None:
+        """Other settings from now on. Raises ConfigError as `add_folder` does, once all that can be changed is."""
+        self.config = config
+        failures: list[ConfigError] = []
+        for root in [*self.folders, *self._refused]:
+            try:
+                self.add_folder(root, self.folders.get(root))
+            except ConfigError as wrong:
+                failures.append(wrong)
+        for path, (_, document) in list(self._documents.items()):
+            self.open(path, document.text, document.version, document.language)
+        if failures:
+            raise failures[0]
+
+    def open(self, path: Path, text: str, version: int, language: Language | None = None) -> None:
+        """`language` is what the editor says; a path that says another one is believed first."""
         folder = self.folder_of(path)
-        document = Document.open(path.relative_to(folder.root).as_posix(), text, version)
+        document = Document.open(path.relative_to(folder.root).as_posix(), text, version, language)
         self._documents[path] = (folder, document)
         self._outlines[path] = Outline.of(document)
         self._visit(path)
         self._index(path, folder, document)
 
-    def change(self, path: Path, edits: Sequence[Edit], version: int, encoding: Encoding) -> None:
-        """Apply edits in order. An edit of a document that is not open, or of an older version, is dropped."""
+    def change(self, path: Path, edits: Sequence[Edit], version: int, encoding: Encoding) -> tuple[Splice, ...]:
+        """Apply edits in order; what was done. An edit of a closed document, or of an old version, is dropped."""
         entry = self._documents.get(path)
         if entry is None or version <= entry[1].version:
-            return
-        folder, document = entry[0], entry[1].edit(edits, version, encoding)
-        self._documents[path] = (folder, document)
+            return ()
+        document, splices = entry[1].spliced(edits, version, encoding)
+        self._documents[path] = (entry[0], document)
         self._outlines[path] = self._outlines[path].follow(document)
         self._visit(path)
+        return splices
 
     def save(self, path: Path) -> None:
         """The editor saved, or typing paused: let other files see what was typed."""
@@ -195,16 +242,24 @@ class Session:
         entry = self._documents.get(path)
         return None if entry is None else entry[1]
 
-    def target(self, path: Path, position: Position, encoding: Encoding) -> Target | None:
-        """The cursor at `position`; None where the document is not open, may hold secrets, or is turned off."""
+    def why_off(self, path: Path) -> str | None:
+        """Why nothing is completed in a document; None where it is."""
         entry = self._documents.get(path)
-        if entry is None or denied(entry[1].path) or in_private_folder(path.as_posix()):
-            return None
-        if any(path.is_relative_to(root) for root in self._refused):
-            return None
+        if entry is None:
+            return "the document is not open"
         folder, document = entry
-        if document.language is not None and document.language.name in folder.config.languages_off:
+        if denied(document.path) or in_private_folder(path.as_posix()):
+            return "files where secrets live are never completed"
+        if any(path.is_relative_to(root) for root in self._refused):
+            return f"the folder's {WORKSPACE_FILE} asks for what only your own settings may"
+        language = document.language.name if document.language is not None else None
+        return why_off(folder.config, folder.root, document.path, language)
+
+    def target(self, path: Path, position: Position, encoding: Encoding) -> Target | None:
+        """The cursor at `position`; None where nothing is completed: see `why_off`."""
+        if self.why_off(path) is not None:
             return None
+        folder, document = self._documents[path]
         inside = (other for other in self._recent if other.is_relative_to(folder.root))
         recent = (other.relative_to(folder.root).as_posix() for other in inside)
         others = [other for other in recent if other != document.path]
@@ -260,4 +315,4 @@ class Session:
         """Documents below a folder that came or went belong to another folder now."""
         for path, (_, document) in list(self._documents.items()):
             if path.is_relative_to(root):
-                self.open(path, document.text, document.version)
+                self.open(path, document.text, document.version, document.language)

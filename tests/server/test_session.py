@@ -1,20 +1,14 @@
 """The session: which folder a document belongs to, what a target sees, and following the disk."""
 
-import asyncio
-from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import watchfiles
 
-from sc2lsp import server as server_module
 from sc2lsp.completion import find_snippets
 from sc2lsp.config import Config, ConfigError
 from sc2lsp.context.cache import Cache
 from sc2lsp.context.document import Edit, Position
 from sc2lsp.context.retrieve import Snippet
-from sc2lsp.server import create_server
 from sc2lsp.session import Session
 
 
@@ -156,118 +150,6 @@ def test_an_open_file_that_vanishes_stays_the_editors(tmp_path: Path) -> None:
     path.write_text("def disk(): ...\n")
     refresh(session, path)
     assert (len(index.defining("editor")), len(index.defining("disk"))) == (1, 0)
-
-
-async def test_the_disk_is_followed(tmp_path: Path) -> None:
-    (tmp_path / "old.py").write_text("def old(): ...\n")
-    (tmp_path / "package").mkdir()
-    (tmp_path / "package" / "inner.py").write_text("def inner(): ...\n")
-    server = create_server()
-    server.session = session_over(tmp_path)
-    index = server.session.folders[tmp_path].index
-    folder = server.session.folders[tmp_path]
-    watching, keeping = (asyncio.create_task(work) for work in (server.watch(folder), server.keep(folder)))
-    await asyncio.sleep(0.5)
-
-    (tmp_path / "new.py").write_text("def new(): ...\n")
-    (tmp_path / "old.py").unlink()
-    (tmp_path / "node_modules").mkdir()
-    (tmp_path / "node_modules" / "m.js").write_text("function ignored() {}\n")
-    (tmp_path / "package" / "inner.py").unlink()
-    (tmp_path / "package").rmdir()
-    (tmp_path.parent / "moved" / "deep").mkdir(parents=True)
-    (tmp_path.parent / "moved" / "deep" / "in.py").write_text("def moved(): ...\n")
-    (tmp_path.parent / "moved").rename(tmp_path / "moved")  # announced as one folder
-    async with asyncio.timeout(30):
-        while set(index.files) != {"new.py", "moved/deep/in.py"}:
-            await asyncio.sleep(0.05)
-    assert not watching.done()
-    for task in (watching, keeping):
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-
-async def test_polling_where_the_system_has_no_watches_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[bool] = []
-    honest = watchfiles.awatch
-
-    def awatch(*paths: Path, force_polling: bool, **options: Any) -> AsyncGenerator[Any]:
-        asked.append(force_polling)
-        if not force_polling:
-            (tmp_path / "meanwhile.py").write_text("def meanwhile(): ...\n")
-            raise OSError("OS file watch limit reached")
-        return honest(*paths, force_polling=True, **{**options, "poll_delay_ms": 50})
-
-    monkeypatch.setattr(watchfiles, "awatch", awatch)
-    server = create_server()
-    server.session = session_over(tmp_path)
-    folder = server.session.folders[tmp_path]
-    tasks = [asyncio.create_task(work) for work in (server.watch(folder), server.keep(folder))]
-    async with asyncio.timeout(30):
-        while "meanwhile.py" not in folder.index.files:
-            await asyncio.sleep(0.02)
-        (tmp_path / "later.py").write_text("def later(): ...\n")
-        while "later.py" not in folder.index.files:
-            await asyncio.sleep(0.02)
-    assert asked == [False, True]
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def test_a_branch_switch_is_one_pass_that_lets_keystrokes_through(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    server = create_server()
-    server.session = session_over(tmp_path)
-    folder = server.session.folders[tmp_path]
-    passes: list[int] = []
-    refresh = server.session.refresh
-    monkeypatch.setattr(
-        server.session, "refresh", lambda *args: (passes.append(len(folder.changed)), refresh(*args))[1]
-    )
-    keeping = asyncio.create_task(server.keep(folder))
-    for number in range(1000):
-        (tmp_path / f"m{number}.py").write_text(f"def f{number}(): ...\n")
-        server.refresh(server.session.changed([tmp_path / f"m{number}.py"]))
-    turns = 0
-    async with asyncio.timeout(60):
-        while len(folder.index.files) < 1000:
-            await asyncio.sleep(0)
-            turns += 1
-    assert passes == [1000]
-    assert turns > 50
-    keeping.cancel()
-    await asyncio.gather(keeping, return_exceptions=True)
-
-
-async def test_a_folder_that_left_is_followed_no_longer(tmp_path: Path) -> None:
-    server = create_server()
-    server.session = session_over(tmp_path)
-    folder = server.session.folders[tmp_path]
-    following = [server.background(work) for work in (server.keep(folder), server.watch(folder))]
-    server.following[tmp_path] = following
-    await asyncio.sleep(0.1)
-    server.leave(tmp_path)
-    done, pending = await asyncio.wait(following, timeout=10)
-    assert (len(done), pending) == (2, set())
-
-
-async def test_a_pause_in_typing_shows_the_document_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "SETTLE_SECONDS", 0.05)
-    server = create_server()
-    server.session = session_over(tmp_path)
-    path, index = tmp_path / "x.py", server.session.folders[tmp_path].index
-    server.session.open(path, "def before(): ...\n", 1)
-    for version in (2, 3):
-        server.session.change(path, [Edit(None, None, f"def typed{version}(): ...\n")], version, "utf-16")
-        server.typed(path)
-    assert index.defining("before")
-    async with asyncio.timeout(10):
-        while not index.defining("typed3"):
-            await asyncio.sleep(0.01)
-    assert not index.defining("before")
 
 
 def test_what_was_typed_is_never_kept_on_disk(tmp_path: Path) -> None:
