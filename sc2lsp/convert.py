@@ -1,6 +1,6 @@
 """Between the protocol's types and ours. Lines count from 0 in both; characters are in code units of an encoding."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -8,7 +8,7 @@ from lsprotocol import types
 from pygls.uris import to_fs_path
 
 from sc2lsp.completion import Completion
-from sc2lsp.context.document import Document, Edit, Encoding, Position, Splice
+from sc2lsp.context.document import Edit, Position
 from sc2lsp.desk import Ask, Suggestion
 
 ACCEPTED = "sc2lsp.accepted"
@@ -35,7 +35,7 @@ def settings_of(value: Any, section: str | None = None) -> Mapping[str, Any]:
     settings = cast(Mapping[str, Any], value) if isinstance(value, Mapping) else {}
     if section is not None and section in settings:
         return settings_of(settings[section])
-    return {name: setting for name, setting in settings.items() if setting is not None}
+    return {name: setting for name, setting in settings.items() if setting is not None and name != "access_token"}
 
 
 def position_of(position: types.Position) -> Position:
@@ -48,32 +48,25 @@ def edit_of(change: types.TextDocumentContentChangeEvent) -> Edit:
     return Edit(position_of(change.range.start), position_of(change.range.end), change.text)
 
 
-def selected_of(info: types.SelectedCompletionInfo | None, document: Document, encoding: Encoding) -> Splice | None:
-    """The item that is selected in the editor's own list, as the edit it would make."""
-    if info is None:
-        return None
-    edit = Edit(position_of(info.range.start), position_of(info.range.end), info.text)
-    return document.splice_of(edit, encoding)
-
-
-def items_of(suggestion: Suggestion, ask: Ask, encoding: Encoding) -> list[types.InlineCompletionItem]:
-    """Each with a command that tells us when it is taken."""
+def items_of(
+    suggestion: Suggestion, ask: Ask, out_of: Callable[[int], types.Position]
+) -> list[types.InlineCompletionItem]:
+    """Each with a command that tells us when it is taken; `out_of` has the position of a code point."""
     return [
         types.InlineCompletionItem(
             insert_text=completion.text if ask.selected is None else ask.selected.text + completion.text,
-            range=_range(completion, ask, encoding),
+            range=types.Range(*map(out_of, _replaced(completion, ask))),
             command=types.Command(title="accepted", command=ACCEPTED, arguments=[suggestion.id, number]),
         )
         for number, completion in enumerate(suggestion.completions)
     ]
 
 
-def _range(completion: Completion, ask: Ask, encoding: Encoding) -> types.Range:
-    start, end = completion.start, completion.end
-    if ask.selected is not None:  # offsets are those behind the selected item
-        start, end = ask.selected.start, max(ask.selected.end, ask.offset) + end - start
-    first, last = (ask.document.position(offset, encoding) for offset in (start, end))
-    return types.Range(types.Position(first.line, first.character), types.Position(last.line, last.character))
+def _replaced(completion: Completion, ask: Ask) -> tuple[int, int]:
+    """Code points of the document that an item takes the place of."""
+    if ask.selected is None:
+        return completion.start, completion.end
+    return ask.selected.start, max(ask.selected.end, ask.offset) + completion.end - completion.start
 
 
 def partly_accepted(params: Any) -> tuple[str, int]:

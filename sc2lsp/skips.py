@@ -1,4 +1,4 @@
-"""Where a model is not asked, whatever the settings of the file say: in secrets, inside words, in comments if so set."""
+"""Where a model is not asked, whatever the settings of the file: in secrets, inside words, in comments if so set."""
 
 from sc2lsp.context.document import Document
 from sc2lsp.context.secrets import find_secrets

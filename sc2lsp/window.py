@@ -1,0 +1,238 @@
+"""One editor window's state behind the handlers: settings, session, backend, and what it tells the editor of them."""
+
+import asyncio
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcInvalidParams
+
+from sc2lsp import __version__, daemon
+from sc2lsp.backend import Backend, BackendError, State, absolute_model, create
+from sc2lsp.config import Config, ConfigError, load
+from sc2lsp.context.document import Edit, Encoding
+from sc2lsp.context.languages import language_of
+from sc2lsp.control import Control, file_pattern
+from sc2lsp.convert import roots_of, settings_of
+from sc2lsp.desk import Ask, Suggestion
+from sc2lsp.feedback import Feedback, statistics_path
+from sc2lsp.indexing import Indexing
+from sc2lsp.keystroke import Keystrokes
+from sc2lsp.language_ids import language_for_id
+from sc2lsp.notebooks import SELECTOR, Notebooks, Spot
+from sc2lsp.progress import Progress
+from sc2lsp.session import Folder, Session, index_cache
+from sc2lsp.status import Status, status_of
+from sc2lsp.transport import LspServer
+
+STATUS = "$/sc2lsp/status"  # clients may ignore what begins with "$/"
+
+
+class Window(LspServer):
+    """The state behind the handlers."""
+
+    def __init__(self, client_process_id: int | None) -> None:
+        super().__init__("sc2lsp", __version__)
+        self.client_process_id = client_process_id
+        self._notebook_document_sync = SELECTOR
+        self.notebooks = Notebooks()
+        self.control = Control()
+        self._initial: Mapping[str, Any] = {}  # the editor's settings as it started ...
+        self._editor: Mapping[str, Any] = {}  # ... and with what it changed since
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._told: set[str] = set()
+        self._state = State("starting", "starting")
+        self._known_status: Status | None = None  # as the editor knows it
+        self.focused: Path | None = None  # the document that was worked in last
+        self.feedback = Feedback(None)
+        self._set_up(Config())
+        # All of it mutates on the event loop only.
+
+    def _set_up(self, config: Config) -> None:
+        self.session = Session(config, index_cache(config))
+        self._set_up_backend(config)
+
+    def _set_up_backend(self, config: Config) -> None:
+        self.backend: Backend = create(config)
+        self.backend.on_state = self._on_state
+        self.keystrokes = Keystrokes(self.backend, config, self.feedback, self.session.document)
+        self.indexing = Indexing(self.session, self.backend, lambda title: Progress(self, title))
+
+    @property
+    def encoding(self) -> Encoding:
+        return types.PositionEncodingKind(self.workspace.position_encoding).value
+
+    def start(self, params: types.InitializeParams) -> None:
+        """Configure from what the client sent, or without it where it cannot be used."""
+        self._editor = self._initial = settings_of(params.initialization_options)
+        config = self._load()
+        self.feedback = Feedback(statistics_path() if config.statistics else None)
+        self._set_up(config)
+        for root in roots_of(params):
+            self.add_folder(root)
+
+    def follow(self) -> None:
+        """Have the runtime ready before the first keystroke asks for it, and the folders indexed."""
+        self.background(self._load_model())
+        for folder in self.session.folders.values():
+            self.indexing.follow(folder)
+
+    async def configure(self, settings: Mapping[str, Any]) -> None:
+        """Other settings from the editor."""
+        self._editor = {**self._initial, **settings}
+        await self.apply()
+
+    async def apply(self) -> None:
+        """Let what is set and switched hold from now on."""
+        config = self._load()
+        if config == self.session.config:
+            return
+        await self._put_down()
+        try:
+            self.session.reconfigure(config)
+        except ConfigError as wrong:
+            self.tell(str(wrong))
+        self._set_up_backend(config)
+        self.follow()
+        self.show_status()
+
+    def _load(self) -> Config:
+        """The settings; without the editor's where those cannot be used, and the defaults where the user's cannot."""
+        for editor in (self._editor, {}):
+            try:
+                return self.control.applied(load(editor))
+            except ConfigError as wrong:
+                self.tell(str(wrong))
+        return self.control.applied(Config())
+
+    def add_folder(self, root: Path) -> Folder | None:
+        try:
+            return self.session.add_folder(root)
+        except ConfigError as wrong:
+            self.tell(f"{wrong}; nothing is completed in {root.name} until it is mended")
+            return None
+
+    def background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def tell(self, message: str) -> None:
+        """Show a message once."""
+        if message not in self._told:
+            self._told.add(message)
+            shown = types.ShowMessageParams(types.MessageType.Warning, f"sc2lsp: {message}")
+            asyncio.get_running_loop().call_soon(self.window_show_message, shown)
+
+    def _on_state(self, state: State) -> None:
+        self._state = state
+        self.show_status()
+
+    @property
+    def status(self) -> Status:
+        """Of the document that was worked in last."""
+        config = self.session.config
+        why_off = None if config.enabled else "completion is turned off"
+        if why_off is None and self.focused is not None and self.session.document(self.focused) is not None:
+            why_off = self.session.why_off(self.focused)
+        return status_of(self._state, why_off, self.control.paused_seconds)
+
+    def show_status(self) -> None:
+        status = self.status
+        if status != self._known_status:
+            self._known_status = status
+            self.protocol.notify(STATUS, asdict(status))
+
+    async def _load_model(self) -> None:
+        async with Progress(self, "Loading model") as progress:
+            self.backend.on_status = progress.report
+            try:
+                await self.backend.model()
+            except BackendError as failure:
+                self.tell(str(failure))
+            finally:
+                self.backend.on_status = None
+
+    def open_document(self, path: Path, text: str, version: int, language_id: str) -> None:
+        self.keystrokes.closed(path)
+        self.session.open(path, text, version, language_of(f"x{language_for_id(language_id) or ''}"))
+        self.focus(path)
+
+    def change_document(self, path: Path, edits: Sequence[Edit], version: int) -> None:
+        self.indexing.typed(path)
+        self.focus(path)
+        self.keystrokes.edited(path, self.session.change(path, edits, version, self.encoding))
+
+    def close_document(self, path: Path) -> None:
+        self.keystrokes.closed(path)
+        self.indexing.refresh(self.session.close(path))
+
+    def focus(self, path: Path) -> None:
+        if path != self.focused:
+            self.focused = path
+            self.show_status()
+
+    def ask(self, spot: Spot, position: types.Position, context: types.InlineCompletionContext) -> Ask | None:
+        """What is asked for; None where nothing is completed."""
+        target = self.session.target(spot.path, spot.into(position), self.encoding)
+        if target is None or not spot.is_completed or self.control.paused_seconds is not None:
+            return None
+        info, selected, document, offset = context.selected_completion_info, None, target.document, target.offset
+        if info is not None:
+            edit = Edit(spot.into(info.range.start), spot.into(info.range.end), info.text)
+            selected = document.splice_of(edit, self.encoding)
+            target = target.after(selected)
+        is_explicit = context.trigger_kind == types.InlineCompletionTriggerKind.Invoked
+        return Ask(document, offset, target, selected, is_explicit)
+
+    async def suggest(self, path: Path, ask: Ask) -> Suggestion | None:
+        """None where a newer request came. What goes wrong costs the suggestion, not the server."""
+        nothing = Suggestion("", (), "model")
+        try:
+            return await self.keystrokes.suggest(path, ask)
+        except BackendError as failure:
+            self.tell(str(failure))
+        except Exception as bug:  # noqa: BLE001 - the one guard
+            self.report_server_error(bug, Keystrokes.suggest)
+        return nothing
+
+    def toggle(self, scope: str, path: Path | None) -> None:
+        """Completion off where it is on, or back, for this window. Raises JsonRpcInvalidParams."""
+        document = None if path is None else self.session.document(path)
+        if scope == "all":
+            self.control.toggle("all", "")
+        elif path is not None and scope == "folder":
+            self.control.toggle("folder", str(self.session.folder_of(path).root))
+        elif path is not None and scope == "file":
+            self.control.toggle("file", file_pattern(self.session.folder_of(path).root, path))
+        elif scope == "language" and document is not None and document.language is not None:
+            self.control.toggle("language", document.language.name)
+        else:
+            raise JsonRpcInvalidParams(
+                "toggle takes all, language, folder or file; the latter three of an open document"
+            )
+
+    async def restart(self) -> None:
+        """Another connection, to a new runtime where it is a local one."""
+        config = self.session.config
+        await self._put_down()
+        try:
+            for runtime in [] if config.endpoint else await daemon.running():
+                if runtime.endpoint == daemon.endpoint(absolute_model(config.model)):
+                    await daemon.stop(runtime)
+        except daemon.DaemonError as failure:
+            self.tell(str(failure))
+        self._set_up_backend(config)
+        self.follow()
+
+    async def _put_down(self) -> None:
+        self.indexing.close()
+        self.keystrokes.close()
+        await self.backend.close()
+
+    async def close(self) -> None:
+        """The end of everything that works for this window; once is enough."""
+        await self._put_down()
+        await asyncio.to_thread(self.feedback.close)
