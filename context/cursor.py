@@ -6,8 +6,10 @@ knows no other file.
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
 
 from .document import Document
 from .languages import SCOPE_KINDS
@@ -23,6 +25,7 @@ HALF_LINES = 6.0  # at this distance from the cursor an occurrence is worth half
 AFTER, HEADER = 0.8, 0.9  # worth of what follows the cursor, and of the headers around it
 NEAR_QUERY, NEAR_VARIABLE = 0.25, 0.15
 MAX_LINE = 400  # code points of a line that are looked at
+REMEMBERED = 1 << 12  # lines
 
 IMPORTING = ("import ", "from ", "use ", "#include", "package ")
 ASSIGNED = re.compile(
@@ -67,7 +70,7 @@ def look(document: Document, outline: Outline, offset: int) -> Cursor:
     return Cursor(
         near=near,
         near_sum=near_sum,
-        counts=Counter(word_of(document).findall(_far(document, here))),
+        counts=Counter(chain.from_iterable(_far(document, here))),
         subwords=_subwords(near),
         terms=_terms(document, here, enclosing),
         declared=_declared(document, here, outline.definitions),
@@ -84,7 +87,25 @@ def look(document: Document, outline: Outline, offset: int) -> Cursor:
 
 def word_of(document: Document) -> re.Pattern[str]:
     """What an identifier is in the document's language."""
-    return word_pattern(document.language.letters if document.language is not None else "")
+    return word_pattern(_letters(document))
+
+
+def _letters(document: Document) -> str:
+    return document.language.letters if document.language is not None else ""
+
+
+# Between two keystrokes one line changes: what the others say is remembered.
+@lru_cache(maxsize=REMEMBERED)
+def _names(text: str, letters: str) -> tuple[str, ...]:
+    return tuple(word_pattern(letters).findall(text))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _said(line: str) -> tuple[tuple[str, str], ...]:
+    """Variables of a line, and what they are declared or assigned with."""
+    assigned = ((name, said.rpartition(".")[2]) for name, said in ASSIGNED.findall(line))
+    before = ((name, said) for said, name in TYPED_BEFORE.findall(line))
+    return (*assigned, *before, *TYPED_AFTER.findall(line))
 
 
 def _callee(before: str) -> str:
@@ -108,10 +129,10 @@ def _lines(document: Document, here: int, before: int, after: int) -> range:
 def _near(document: Document, here: int, enclosing: Sequence[Tag]) -> tuple[dict[str, float], dict[str, float]]:
     near: dict[str, float] = {}
     near_sum: dict[str, float] = {}
-    word = word_of(document)
+    letters = _letters(document)
 
     def feed(line: str, worth: float) -> None:
-        for name in word.findall(line[:MAX_LINE]):
+        for name in _names(line[:MAX_LINE], letters):
             near_sum[name] = near_sum.get(name, 0.0) + worth
             if near.get(name, 0.0) < worth:
                 near[name] = worth
@@ -125,10 +146,11 @@ def _near(document: Document, here: int, enclosing: Sequence[Tag]) -> tuple[dict
     return near, near_sum
 
 
-def _far(document: Document, here: int) -> str:
-    lines = _lines(document, here, FAR_BEFORE, FAR_AFTER)
-    end = document.lines.start(lines.stop) if lines.stop < document.line_count else len(document.text)
-    return document.text[document.lines.start(lines.start) : end]
+def _far(document: Document, here: int) -> Iterator[tuple[str, ...]]:
+    """The names of each line of this file."""
+    letters = _letters(document)
+    for number in _lines(document, here, FAR_BEFORE, FAR_AFTER):
+        yield _names(document.line(number), letters)
 
 
 def _subwords(near: Mapping[str, float]) -> dict[str, float]:
@@ -162,10 +184,6 @@ def _declared(document: Document, here: int, definitions: Sequence[Tag]) -> dict
     lines = [document.line(number)[:MAX_LINE] for number in near]
     lines += [tag.signature[:MAX_LINE] for tag in definitions if tag.scope and tag.kind in ("field", "value")]
     for line in lines:
-        for name, said in ASSIGNED.findall(line):
-            found.setdefault(name, set()).add(said.rpartition(".")[2])
-        for said, name in TYPED_BEFORE.findall(line):
-            found.setdefault(name, set()).add(said)
-        for name, said in TYPED_AFTER.findall(line):
+        for name, said in _said(line):
             found.setdefault(name, set()).add(said)
     return {name: frozenset(said) for name, said in found.items()}

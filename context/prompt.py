@@ -60,6 +60,7 @@ class Prompt:
     repo: str
     path: str
     healed: str  # the text right before the cursor that is left out, and that an answer begins with
+    ranked: Sequence[Snippet]
     block: Block
     snippets: tuple[PackedSnippet, ...]
     prefix_tokens: int
@@ -87,11 +88,10 @@ def build(
 ) -> Prompt:
     """The prompt for a cursor, at most `budget` tokens in all; snippets come `ranked`, best first.
 
-    With the `last` prompt of the document its snippets stay where that is worth it: see `pack.place`. A snippet that is
-    hardly needed is not shown: the file itself makes better use of its room. What is `healed`, the end of the text
-    before the cursor, is left out: see `window.unfinished`.
+    With the `last` prompt of the document its snippets stay where that is worth it: see `pack.place`; the very same
+    ranking again changes nothing. A snippet that is hardly needed is not shown: the file itself makes better use of its
+    room. What is `healed`, the end of the text before the cursor, is left out: see `window.unfinished`.
     """
-    ranked = [snippet for snippet in ranked if snippet.score >= SHOWN]
     assert budget >= MIN_BUDGET
     repo, path = clean_name(repo, budget // 8), clean_name(document.path, budget // 4)
     head = [control.repo_name, *encode(repo), control.file_sep]
@@ -107,11 +107,14 @@ def build(
 
     block = last.block if last is not None else Block()
     room = available - in_file
-    behind = 0
-    if last is not None and prices.of(block.groups) <= room:
-        behind = _common(last.current_file, current_file(block)[0])
-    block = place(block, ranked, Room(room, budget, behind), prices, version_of)
-    fim, around = current_file(block)
+    kept = current_file(block) if last is not None and prices.of(block.groups) <= room else None
+    if last is None or kept is None or last.ranked is not ranked:
+        behind = _common(last.current_file, kept[0]) if last is not None and kept is not None else 0
+        worthwhile = [snippet for snippet in ranked if snippet.score >= SHOWN]
+        placed = place(block, worthwhile, Room(room, budget, behind), prices, version_of)
+        kept = kept if placed.groups == block.groups else None
+        block = placed
+    fim, around = kept or current_file(block)
     before = [*head, *_block_ids(block, encode, control)]
     if control.opening:
         before.pop()  # the token before this file's path: the hole begins with it
@@ -119,7 +122,7 @@ def build(
     assert len(ids) <= budget
     shown = (PackedSnippet(snippet, prices.snippet(snippet)) for group in block.groups for snippet in group.snippets)
     tokens = (len(around.prefix), len(around.suffix), len(fim))
-    return Prompt(ids, order, repo, path, healed, block, tuple(shown), *tokens)
+    return Prompt(ids, order, repo, path, healed, ranked, block, tuple(shown), *tokens)
 
 
 @lru_cache(maxsize=4096)

@@ -3,6 +3,7 @@
 One owner, one thread. Paths are absolute here; the context engine sees them relative to their folder.
 """
 
+import re
 from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -11,7 +12,6 @@ from platformdirs import user_cache_path
 
 from sc2lsp.config import WORKSPACE_FILE, Config, ConfigError, tighten
 from sc2lsp.context.cache import Cache
-from sc2lsp.context.cursor import TYPED_WORD
 from sc2lsp.context.document import Document, Edit, Encoding, Position, Splice
 from sc2lsp.context.entry import digest_of
 from sc2lsp.context.index import Index
@@ -27,14 +27,15 @@ from sc2lsp.context.workspace import Reader, denied, governs, in_private_folder,
 from sc2lsp.switches import why_off
 
 MAX_RECENT = 8  # files
+ASKING = re.compile(r".*(?:\.|->|::|\(|\b(?:raise|except|throw|catch|new|extends|implements|class|struct)\s)")
 
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """What a ranking depends on, but for what is typed of a word: nothing of it changes while one is."""
+    """What a ranking is made for. It changes with the line, and where the line asks for members or arguments."""
 
     line: int
-    before: str  # the unfinished word on the line
+    asking: str  # the line up to the last dot, bracket or keyword before the cursor that says what comes
     imports: tuple[Import, ...]
     recent: tuple[str, ...]
 
@@ -111,8 +112,8 @@ class Target:
     @property
     def sought(self) -> Sought:
         line = self.document.lines.line_of(self.offset)
-        before = self.document.text[self.document.lines.start(line) : self.offset]
-        return Sought(line, TYPED_WORD.sub("", before), self.outline.imports, self.recent)
+        asking = ASKING.match(self.document.text, self.document.lines.start(line), self.offset)
+        return Sought(line, asking[0] if asking is not None else "", self.outline.imports, self.recent)
 
     def after(self, splice: Splice) -> "Target":
         """The cursor behind the text of a splice, as if somebody had made it."""
