@@ -70,9 +70,7 @@ class Document:
         """The next version; each edit applies to the result of the one before it."""
         return self.spliced(edits, version, encoding)[0]
 
-    def spliced(
-        self, edits: Sequence[Edit], version: int, encoding: Encoding
-    ) -> tuple["Document", tuple[Splice, ...]]:
+    def spliced(self, edits: Sequence[Edit], version: int, encoding: Encoding) -> tuple["Document", tuple[Splice, ...]]:
         """The next version, and what was done to the text, in order."""
         document, splices = self, list[Splice]()
         for edit in edits:

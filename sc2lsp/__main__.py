@@ -49,8 +49,9 @@ def _mendable() -> tuple[type[Exception], ...]:
     from sc2lsp.headless import InputError
     from sc2lsp.runtime.errors import ModelError
     from sc2lsp.runtime.listen import ListenError
+    from sc2lsp.stats import StatsError
 
-    return BackendError, ConfigError, CorpusError, DaemonError, InputError, ModelError, ListenError
+    return BackendError, ConfigError, CorpusError, DaemonError, InputError, ModelError, ListenError, StatsError
 
 
 @click.group(cls=_Commands, invoke_without_command=True)
@@ -82,7 +83,7 @@ def complete(
 ) -> None:
     """One completion at PATH:LINE:COL; line and column count from 1, as editors show them."""
     from sc2lsp import headless
-    from sc2lsp.backend import Backend
+    from sc2lsp.backend import create
     from sc2lsp.completion import complete as run
     from sc2lsp.explain import explanation, waiting
 
@@ -92,7 +93,7 @@ def complete(
         where, query = headless.query_at(_required(place), root)
         with waiting() as on_status:
             target = headless.Workspace.open(where, config, on_status).target(query)
-            backend = Backend(config, on_status)
+            backend = create(config, on_status)
             result = await run(target, backend)
         await backend.close()
         if as_json:
@@ -104,7 +105,7 @@ def complete(
 
     async def many() -> None:
         workspace = headless.Workspace.open(root or Path.cwd(), config)
-        backend = Backend(config)
+        backend = create(config)
         await _print_all(headless.complete_batch(workspace, backend, sys.stdin.buffer))
         await backend.close()
 
@@ -331,6 +332,25 @@ def evaluate(
         print_results(results)
     if not results.complete:
         raise click.exceptions.Exit(130)
+
+
+@main.command()
+@click.option("--days", type=click.IntRange(1), help="Only the last so many days, today included.")
+@click.option("--reset", "is_reset", is_flag=True, help="Forget everything that was counted.")
+@_as_json
+def stats(days: int | None, is_reset: bool, as_json: bool) -> None:
+    """What became of suggestions, counted on this machine: how many were accepted and kept, how fast they came."""
+    from sc2lsp import stats as run
+    from sc2lsp.feedback import statistics_path
+
+    if is_reset:
+        click.echo(f"{run.reset(statistics_path()):,} suggestions forgotten")
+        return
+    found = run.load(statistics_path(), days)
+    if as_json:
+        click.echo(msgspec.json.encode(found))
+    else:
+        run.print_stats(found)
 
 
 @main.command()

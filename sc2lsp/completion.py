@@ -5,7 +5,7 @@ already, is the business of `keystroke`.
 """
 
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from time import perf_counter
@@ -82,15 +82,17 @@ async def complete(target: Target, backend: Backend, alternatives: int = 0, watc
         prompt = prompts[path] = build_prompt(target, snippets, model, last=prompts.get(path), healed=healed)
     with trace.span("display"):
         place = place_of(target.document, target.outline, target.offset, target.is_continuation)
-    sampling = sampling_for(target.folder.config, place, healed)
-    written, usage = await _read(_generate(backend, target, prompt, sampling), place, healed, watch)
+    config = target.folder.config
+    sampling = sampling_for(config, place, healed)
+    reading = _Reading(place, healed, config.min_confidence if not alternatives else 0.0)
+    written, usage = await reading.all(_generate(backend, target, prompt, sampling), watch)
     if alternatives:
         several = replace(sampling, n=alternatives, temperature=ALTERNATIVE_TEMPERATURE)
-        written += (await _read(_generate(backend, target, prompt, several), place, healed, None))[0]
+        written += (await reading.all(_generate(backend, target, prompt, several), None))[0]
     for stage, milliseconds in (("queue", usage.queue_ms), ("prefill", usage.prefill_ms), ("decode", usage.decode_ms)):
         trace.add(stage, milliseconds)
     with trace.span("display"):
-        answers = tuple(_answer(one, target, place, healed) for one in written)
+        answers = tuple(reading.answer(one, target.offset) for one in written)
         shown = tuple(answer.outcome for answer in answers if isinstance(answer.outcome, Completion))
     usage = replace(usage, prompt_tokens=len(prompt.token_ids))
     timings = {stage: round(trace.ms.get(stage, 0.0), 3) for stage in STAGES} | {"total": round(trace.total_ms, 3)}
@@ -191,37 +193,53 @@ def _generate(backend: Backend, target: Target, prompt: Prompt, sampling: Sampli
     return backend.generate(workspace, document, prompt.token_ids, sampling)
 
 
-async def _read(
-    deltas: AsyncGenerator[Delta], place: Place, healed: str, watch: Watch | None
-) -> tuple[list[_Written], Usage]:
-    """All answers; of one that is watched as much as will be shown."""
-    answers: defaultdict[int, _Written] = defaultdict(_Written)
-    usage, text = NOTHING, ""
-    async with aclosing(deltas):
-        async for delta in deltas:
-            answers[delta.index].tokens += delta.tokens
-            answers[delta.index].finish_reason = delta.finish_reason or "stop"
-            usage = delta.usage or usage
-            if watch is not None:
-                text += "".join(token.text for token in delta.tokens)
-                raw = written(text, healed)
-                watch(raw)
-                if is_finished(raw, place):
-                    break
-    return [answers[index] for index in sorted(answers)], usage
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How answers are read: what they begin with that is in the text already, and how much of them is trusted."""
 
+    place: Place
+    healed: str
+    min_confidence: float
 
-def _answer(one: _Written, target: Target, place: Place, healed: str) -> Answer:
-    tokens = tuple(one.tokens)
-    raw = written("".join(token.text for token in tokens), healed)
-    kept = trusted(tokens, target.folder.config.min_confidence)
-    if tokens and not kept:
-        return Answer(raw, tokens, Hidden(UNSURE))
-    shown = show(written("".join(token.text for token in tokens[:kept]), healed), place)
-    if isinstance(shown, Hidden):
-        return Answer(raw, tokens, shown)
-    logprobs = [token.logprob for token in tokens if token.logprob is not None]
-    mean = round(sum(logprobs) / max(len(logprobs), 1), 4)
-    rules = (UNSURE, *shown.rules) if kept < len(tokens) else shown.rules
-    end = target.offset + shown.replaces
-    return Answer(raw, tokens, Completion(shown.text, target.offset, end, mean, one.finish_reason, rules))
+    async def all(self, deltas: AsyncGenerator[Delta], watch: Watch | None) -> tuple[list[_Written], Usage]:
+        """All answers; of one that is watched as much as will be shown."""
+        answers: defaultdict[int, _Written] = defaultdict(_Written)
+        usage = NOTHING
+        async with aclosing(deltas):
+            async for delta in deltas:
+                answer = answers[delta.index]
+                answer.tokens += delta.tokens
+                answer.finish_reason = delta.finish_reason or "stop"
+                usage = delta.usage or usage
+                if watch is not None:
+                    watch(self.text(answer.tokens))
+                    if self._is_settled(answer.tokens):
+                        break
+        return [answers[index] for index in sorted(answers)], usage
+
+    def text(self, tokens: Sequence[Token]) -> str:
+        return written("".join(token.text for token in tokens), self.healed)
+
+    def _trusted(self, tokens: Sequence[Token]) -> int:
+        """How many of the tokens are shown; those that only repeat what the user typed are no guess."""
+        repeated = length = 0
+        while repeated < len(tokens) and (length := length + len(tokens[repeated].text)) <= len(self.healed):
+            repeated += 1
+        return repeated + trusted(tokens[repeated:], self.min_confidence)
+
+    def _is_settled(self, tokens: Sequence[Token]) -> bool:
+        """Whether tokens to come cannot change what is shown."""
+        return self._trusted(tokens) < len(tokens) or is_finished(self.text(tokens), self.place)
+
+    def answer(self, one: _Written, offset: int) -> Answer:
+        """What becomes of an answer at the cursor."""
+        tokens, raw = tuple(one.tokens), self.text(one.tokens)
+        kept = self._trusted(tokens)
+        shown = show(self.text(tokens[:kept]), self.place)
+        if isinstance(shown, Hidden):
+            return Answer(raw, tokens, Hidden(UNSURE) if kept < len(tokens) else shown)
+        logprobs = [token.logprob for token in tokens[:kept] if token.logprob is not None]
+        mean = round(sum(logprobs) / max(len(logprobs), 1), 4)
+        rules = (UNSURE, *shown.rules) if kept < len(tokens) else shown.rules
+        completion = Completion(shown.text, offset, offset + shown.replaces, mean, one.finish_reason, rules)
+        return Answer(raw, tokens, completion)

@@ -35,7 +35,7 @@ class Config:
     files_off: tuple[str, ...] = ()  # gitignore patterns: not completed, though other files may be shown them
     comments: bool = True  # whether to complete inside comments
     max_wait: Annotated[float, msgspec.Meta(ge=0, le=2)] = 0.3  # at most, for the next key; 0 asks at every key
-    min_confidence: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0  # below it nothing is shown; see `confidence`
+    min_confidence: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.25  # of all that is shown together; 0 shows all
     continuation: bool = True  # what follows a suggestion is computed while it is read
     statistics: bool = True  # counts and times of suggestions, never their text, kept on this machine
     model: str = "embedded"  # "embedded", a folder, or a hub id

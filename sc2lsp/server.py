@@ -46,9 +46,9 @@ def _life(window: Window) -> None:
         if params.settings is None and workspace is not None and workspace.configuration:
             asked = types.ConfigurationParams([types.ConfigurationItem(section=SECTION)])
             (settings,) = await window.workspace_configuration_async(asked)
-            await window.configure(settings_of(settings))
+            window.configure(settings_of(settings))
         else:
-            await window.configure(settings_of(params.settings, SECTION))
+            window.configure(settings_of(params.settings, SECTION))
 
     @window.feature(types.SHUTDOWN)
     async def shutdown(_: None) -> None:
@@ -165,11 +165,11 @@ def _commands(window: Window) -> None:
         return asdict(window.status)
 
     @window.command("sc2lsp.toggle")
-    async def toggle(*arguments: Any) -> Any:
+    def toggle(*arguments: Any) -> Any:
         """Completion off, or on again: "all", or "language", "folder" or "file" of a URI or of the last document."""
         scope, uri = (str(arguments[0]) if arguments else "all"), (str(arguments[1]) if arguments[1:] else None)
         window.toggle(scope, window.focused if uri is None else path_of(uri))
-        await window.apply()
+        window.apply()
         return asdict(window.status)
 
     @window.command("sc2lsp.restart")

@@ -24,6 +24,7 @@ from sc2lsp.context.scan import FOREGROUND, Manners, Pass, Step
 from sc2lsp.context.symbols import Import
 from sc2lsp.context.window import unfinished
 from sc2lsp.context.workspace import Reader, denied, governs, in_private_folder, is_candidate
+from sc2lsp.spans import narrowed
 from sc2lsp.switches import why_off
 
 MAX_RECENT = 8  # files
@@ -197,6 +198,9 @@ class Session:
         if entry is None or version <= entry[1].version:
             return ()
         document, splices = entry[1].spliced(edits, version, encoding)
+        if any(edit.start is None for edit in edits):  # an editor that sends whole documents
+            start, end, inserted = narrowed(entry[1].text, document.text)
+            splices = (Splice(start, end, document.text[start : start + inserted]),)
         self._documents[path] = (entry[0], document)
         self._outlines[path] = self._outlines[path].follow(document)
         self._visit(path)

@@ -1,8 +1,8 @@
 """Where a model is not asked, whatever the settings of the file: in secrets, inside words, in comments if so set."""
 
+from sc2lsp.comments import in_comment
 from sc2lsp.context.document import Document
 from sc2lsp.context.secrets import find_secrets
-from sc2lsp.display import place_of
 from sc2lsp.session import Target
 
 NEAR_LINES = 10  # on either side, in which a secret at the cursor begins and ends
@@ -17,7 +17,7 @@ def why_not_here(target: Target, is_explicit: bool) -> str | None:
         return None
     if _is_word(document.text[offset - 1 : offset]) and _is_word(document.text[offset : offset + 1]):
         return "the cursor is inside a word"
-    if not target.folder.config.comments and place_of(document, target.outline, offset).inside == "comment":
+    if not target.folder.config.comments and in_comment(document, offset):
         return "completion is turned off in comments: comments = false"
     return None
 
@@ -28,7 +28,9 @@ def in_secret(document: Document, offset: int) -> bool:
     start = document.lines.start(max(line - NEAR_LINES, 0))
     after = line + NEAR_LINES
     end = document.lines.start(after) if after < document.line_count else len(document.text)
-    return any(secret.start < offset - start <= secret.end for secret in find_secrets(document.text[start:end]))
+    near, cursor = document.text[start:end], offset - start
+    texts = (near, *(near[:cursor] + quote for quote in "\"'"))  # the latter two as if what is typed ended here
+    return any(secret.start < cursor <= secret.end for text in texts for secret in find_secrets(text))
 
 
 def _is_word(char: str) -> bool:

@@ -79,17 +79,17 @@ class Window(LspServer):
         for folder in self.session.folders.values():
             self.indexing.follow(folder)
 
-    async def configure(self, settings: Mapping[str, Any]) -> None:
+    def configure(self, settings: Mapping[str, Any]) -> None:
         """Other settings from the editor."""
         self._editor = {**self._initial, **settings}
-        await self.apply()
+        self.apply()
 
-    async def apply(self) -> None:
-        """Let what is set and switched hold from now on."""
+    def apply(self) -> None:
+        """Let what is set and switched hold from the next message on."""
         config = self._load()
         if config == self.session.config:
             return
-        await self._put_down()
+        self._put_down()
         try:
             self.session.reconfigure(config)
         except ConfigError as wrong:
@@ -217,7 +217,7 @@ class Window(LspServer):
     async def restart(self) -> None:
         """Another connection, to a new runtime where it is a local one."""
         config = self.session.config
-        await self._put_down()
+        self._put_down()
         try:
             for runtime in [] if config.endpoint else await daemon.running():
                 if runtime.endpoint == daemon.endpoint(absolute_model(config.model)):
@@ -227,12 +227,16 @@ class Window(LspServer):
         self._set_up_backend(config)
         self.follow()
 
-    async def _put_down(self) -> None:
+    def _put_down(self) -> None:
         self.indexing.close()
         self.keystrokes.close()
-        await self.backend.close()
+        self.background(self.backend.close())
 
     async def close(self) -> None:
         """The end of everything that works for this window; once is enough."""
-        await self._put_down()
+        self.indexing.close()
+        self.keystrokes.close()
+        for task in self._tasks:
+            task.cancel()
+        await self.backend.close()
         await asyncio.to_thread(self.feedback.close)

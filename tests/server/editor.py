@@ -48,7 +48,11 @@ class Editor:
         self.process.stdin.write(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
 
     async def initialize(self, *roots: Path, encodings: list[str] | None = None, **params: Any) -> dict[str, Any]:
-        capabilities = {"general": {"positionEncodings": encodings or ["utf-16"]}, "window": {"workDoneProgress": True}}
+        capabilities = {
+            "general": {"positionEncodings": encodings or ["utf-16"]},
+            "window": {"workDoneProgress": True},
+            "notebookDocument": {"synchronization": {}},
+        }
         folders = [{"uri": root.as_uri(), "name": root.name} for root in roots]
         everything = {"processId": os.getpid(), "capabilities": capabilities, "workspaceFolders": folders, **params}
         result: dict[str, Any] = await self.request("initialize", {"rootUri": None, **everything})
