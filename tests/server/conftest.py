@@ -19,6 +19,7 @@ def own_runtime() -> Iterator[Path]:
         patch.setenv("SC2LSP_RUNTIME_DIR", f"{name}/r")
         patch.setenv("SC2LSP_CONFIG", f"{name}/config.toml")
         patch.setenv("XDG_CACHE_HOME", f"{name}/cache")
+        patch.setenv("XDG_DATA_HOME", f"{name}/data")
         yield Path(name)
         asyncio.run(_stop_all())
 
