@@ -113,5 +113,25 @@ class Outline:
         return FileTags(self.definitions[:MAX_DEFINITIONS], *words, self.imports)
 
 
+@dataclass(frozen=True)
+class Following:
+    """The outline of a version of a document, read when it is asked for: who types through a suggestion needs none."""
+
+    last: Outline = field(repr=False)  # of an earlier version, or of this one
+    document: Document = field(repr=False)
+
+    @staticmethod
+    def of(document: Document) -> "Following":
+        return Following(Outline.of(document), document)
+
+    @cached_property
+    def outline(self) -> Outline:
+        return self.last.follow(self.document)
+
+    def follow(self, document: Document) -> "Following":
+        """That of a later version; what was not asked for is never read."""
+        return Following(self.__dict__.get("outline", self.last), document)
+
+
 def _imports(places: Iterable[Place]) -> tuple[Import, ...]:
     return tuple(found for place in places if isinstance(place.piece, Leaf) for found in place.piece.imports)

@@ -58,17 +58,33 @@ def _mendable() -> tuple[type[Exception], ...]:
 @click.version_option(__version__)
 @click.option("--stdio", is_flag=True, help="Speak LSP on standard input and output (the default).")
 @click.option("--clientProcessId", "client_process_id", type=int, help="End when this process has ended.")
+@click.option("--listen", "url", help="Serve several clients at tcp://127.0.0.1:PORT or ws://127.0.0.1:PORT instead.")
+@click.option("--listen-token", envvar="SC2LSP_LISTEN_TOKEN", help="What they present; by default one is made up.")
+@click.option("--allow-origin", "origins", multiple=True, help="A web page that may connect, such as http://localhost.")
 @click.pass_context
-def main(ctx: click.Context, stdio: bool, client_process_id: int | None) -> None:
+def main(
+    ctx: click.Context,
+    stdio: bool,
+    client_process_id: int | None,
+    url: str | None,
+    listen_token: str | None,
+    origins: tuple[str, ...],
+) -> None:
     """Inline code completion with StarCoder2: without a command, a language server on standard input and output."""
     # Ranking multiplies small matrices: more threads than one would only wake up and spin.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    if ctx.invoked_subcommand is None:
-        from sc2lsp.server import create_server
+    if ctx.invoked_subcommand is not None:
+        return
+    from sc2lsp.server import create_server
 
-        if sys.stdin.isatty() and not stdio:
-            click.echo("sc2lsp waits for an editor on standard input; `sc2lsp --help` lists the commands.", err=True)
-        ctx.exit(create_server(client_process_id).serve())
+    if url is not None:
+        from sc2lsp.clients import listen
+
+        listen(url, lambda: create_server(client_process_id), listen_token, origins)
+        return
+    if sys.stdin.isatty() and not stdio:
+        click.echo("sc2lsp waits for an editor on standard input; `sc2lsp --help` lists the commands.", err=True)
+    ctx.exit(create_server(client_process_id).serve())
 
 
 @main.command()

@@ -46,7 +46,7 @@ def why_nothing(result: Result) -> str:
     if result.completions:
         return ""
     hidden = [answer.outcome.rule for answer in result.answers if not isinstance(answer.outcome, Completion)]
-    return f"hidden: {hidden[0]}" if hidden else "the model wrote nothing"
+    return hidden[0] if hidden else "the model wrote nothing"
 
 
 def _completion(completion: Completion) -> dict[str, Any]:
@@ -173,7 +173,7 @@ def in_place(document: Document, offset: int, completion: Completion) -> Text:
 def _written(answer: Answer) -> Text | None:
     """What the model wrote, where display changed it, and by which rules."""
     outcome = answer.outcome
-    if isinstance(outcome, Completion) and not outcome.rules:
+    if isinstance(outcome, Completion) and outcome.text.strip() == answer.raw.strip():
         return None
     rules = ", ".join(outcome.rules) if isinstance(outcome, Completion) else outcome.rule
     return Text("written: ").append(repr(answer.raw), style=CUT).append(f"; rules that cut it: {rules}")

@@ -222,9 +222,18 @@ def _left(given: Given, typed: str, target: Target) -> tuple[Completion, ...]:
     begun = [one for one in given.completions if one.text.startswith(typed) and len(one.text) > len(typed)]
     if not begun:
         return ()
+    left = [(one, one.text[len(typed) :]) for one in begun]
+    if not _behind(target).strip():
+        return tuple(_at(one, text, 0, target) for one, text in left if text.strip())
     place = place_of(target.document, target.outline, target.offset)
-    shown = ((one, rest(one.text[len(typed) :], place)) for one in begun)
-    return tuple(_at(one, left.text, left.replaces, target) for one, left in shown if not isinstance(left, Hidden))
+    shown = ((one, rest(text, place)) for one, text in left)
+    return tuple(_at(one, there.text, there.replaces, target) for one, there in shown if not isinstance(there, Hidden))
+
+
+def _behind(target: Target) -> str:
+    """The rest of the cursor's line."""
+    text, offset = target.document.text, target.offset
+    return text[offset : text.find("\n", offset) + 1 or len(text)]
 
 
 def _at(completion: Completion, text: str, replaces: int, target: Target) -> Completion:

@@ -17,7 +17,7 @@ from sc2lsp.context.entry import digest_of
 from sc2lsp.context.index import Index
 from sc2lsp.context.languages import Language
 from sc2lsp.context.lexical import TextOf
-from sc2lsp.context.outline import Outline
+from sc2lsp.context.outline import Following, Outline
 from sc2lsp.context.prompt import Prompt
 from sc2lsp.context.retrieve import Snippet
 from sc2lsp.context.scan import FOREGROUND, Manners, Pass, Step
@@ -92,10 +92,14 @@ class Target:
 
     folder: Folder
     document: Document
-    outline: Outline
+    following: Following
     offset: int  # code points
     recent: tuple[str, ...] = ()  # other files of the folder that were opened or edited last, the latest first
     is_continuation: bool = False  # whether the text before the cursor is a suggestion that was just accepted
+
+    @property
+    def outline(self) -> Outline:
+        return self.following.outline
 
     @property
     def prefix(self) -> str:
@@ -119,8 +123,8 @@ class Target:
     def after(self, splice: Splice) -> "Target":
         """The cursor behind the text of a splice, as if somebody had made it."""
         document = self.document.replaced(splice, self.document.version)
-        outline = self.outline.follow(document)
-        return replace(self, document=document, outline=outline, offset=splice.start + len(splice.text))
+        following = self.following.follow(document)
+        return replace(self, document=document, following=following, offset=splice.start + len(splice.text))
 
 
 def index_cache(config: Config) -> Cache | None:
@@ -136,7 +140,7 @@ class Session:
         self.cache = cache
         self.folders: dict[Path, Folder] = {}
         self._documents: dict[Path, tuple[Folder, Document]] = {}
-        self._outlines: dict[Path, Outline] = {}  # of the documents
+        self._outlines: dict[Path, Following] = {}  # of the documents
         self._indexed: dict[Path, int] = {}  # the version of each document that other files see
         self._recent: dict[Path, None] = {}  # files opened or edited, the latest last
         self._refused: set[Path] = set()  # roots whose own configuration cannot be honoured
@@ -188,7 +192,7 @@ class Session:
         folder = self.folder_of(path)
         document = Document.open(path.relative_to(folder.root).as_posix(), text, version, language)
         self._documents[path] = (folder, document)
-        self._outlines[path] = Outline.of(document)
+        self._outlines[path] = Following.of(document)
         self._visit(path)
         self._index(path, folder, document)
 
@@ -298,7 +302,8 @@ class Session:
         """Let other files see a document, unless it is excluded from that."""
         if folder.is_candidate(document.path):
             self._indexed[path] = document.version
-            outline = self._outlines[path] = self._outlines[path].settled(document)
+            outline = self._outlines[path].outline.settled(document)
+            self._outlines[path] = Following(outline, document)
             folder.index.apply_document(document, outline.file_tags)
         else:
             self._indexed.pop(path, None)

@@ -55,10 +55,17 @@ class Window(LspServer):
         self._set_up_backend(config)
 
     def _set_up_backend(self, config: Config) -> None:
-        self.backend: Backend = create(config)
+        self.backend = self._backend(config)
         self.backend.on_state = self._on_state
         self.keystrokes = Keystrokes(self.backend, config, self.feedback, self.session.document)
         self.indexing = Indexing(self.session, self.backend, lambda title: Progress(self, title))
+
+    def _backend(self, config: Config) -> Backend:
+        try:
+            return create(config)
+        except (ConfigError, BackendError) as wrong:
+            self.tell(str(wrong))
+            return create(Config())
 
     @property
     def encoding(self) -> Encoding:

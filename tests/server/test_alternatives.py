@@ -9,7 +9,7 @@ from sc2lsp.completion import Completion
 from sc2lsp.config import Config
 from sc2lsp.context.document import Document
 from sc2lsp.context.index import Index
-from sc2lsp.context.outline import Outline
+from sc2lsp.context.outline import Following
 from sc2lsp.context.workspace import Change
 from sc2lsp.session import Folder, Target
 
@@ -29,7 +29,7 @@ def target_of(path: str, text: str) -> Target:
     index.apply(Change("orders.py", OTHER_FILE))
     prefix, _, suffix = text.partition("$0")
     document = Document.open(path, prefix + suffix)
-    return Target(Folder(root, Config(), index), document, Outline.of(document), len(prefix))
+    return Target(Folder(root, Config(), index), document, Following.of(document), len(prefix))
 
 
 def completions_of(target: Target, texts: tuple[str, ...], reason: str = "stop", replaces: int = 0) -> list[Completion]:
