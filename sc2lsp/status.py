@@ -24,8 +24,8 @@ def status_of(state: State, why_off: str | None, paused_seconds: float | None) -
     if why_off is not None:
         return Status("Inactive", why_off)
     if paused_seconds is not None:
-        minutes = f"for {paused_seconds / 60:.0f} minutes more" if paused_seconds < float("inf") else "until resumed"
-        return Status("Inactive", f"completion is paused {minutes}", "run the command sc2lsp.resume")
+        left = "until resumed" if paused_seconds == float("inf") else f"for {paused_seconds / 60:.0f} min more"
+        return Status("Inactive", f"completion is paused {left}", "run the command sc2lsp.resume")
     if state.kind == "error":
         return Status("Error", state.message, state.fix)
     return Status("Normal", state.message, busy=state.kind == "starting")

@@ -25,11 +25,11 @@ from rich.console import Console
 from rich.table import Table
 
 from sc2lsp.backend import Model
-from sc2lsp.completion import NEAR, build_prompt, find_snippets, sampling_for, written
+from sc2lsp.completion import build_prompt, find_snippets, sampling_for, written
 from sc2lsp.config import Config
 from sc2lsp.context.prompt import Prompt
 from sc2lsp.context.workspace import read
-from sc2lsp.display import Shown, show
+from sc2lsp.display import Place, Shown, place_of, show
 from sc2lsp.headless import Workspace
 from sc2lsp.runtime.api import Chunk, Indexed, Request, RequestRefused, Usage
 from sc2lsp.runtime.engine import Engine
@@ -174,12 +174,12 @@ class Asker:
         prompt = build_prompt(target, snippets, self._model, last=last, healed=target.unfinished)
         prompts[target.document.path] = prompt
         built = perf_counter()
-        near = target.prefix[-NEAR:], target.suffix[:NEAR]
-        request = _request(len(self.rows), target, prompt)
+        place = place_of(target.document, target.outline, target.offset)
+        request = _request(len(self.rows), target, prompt, place)
         answer = generate(self._engine, request, self._model.decode, key.is_hurried)
-        shown = (
-            None if key.is_hurried else show(written(self._model.decode(answer.token_ids), target.unfinished), *near)
-        )
+        raw = written(self._model.decode(answer.token_ids), target.unfinished)
+        found = None if key.is_hurried else show(raw, place)
+        shown = found if isinstance(found, Shown) else None
         total = perf_counter() - started
         text = shown.text if shown else ""
         self.rows.append(
@@ -238,9 +238,10 @@ def _counts(engine: Engine) -> tuple[Counter[str], Counter[str]]:
     return engine.call(lambda: (Counter[str](scheduler.drafted), Counter[str](scheduler.accepted))).result()
 
 
-def _request(number: int, target: Target, prompt: Prompt) -> Request:
+def _request(number: int, target: Target, prompt: Prompt, place: Place) -> Request:
     workspace, document = names_of(target.folder, target.document.path)
-    return Request(number, document, prompt.token_ids, sampling_for(target), workspace)
+    sampling = sampling_for(target.folder.config, place, target.unfinished)
+    return Request(number, document, prompt.token_ids, sampling, workspace)
 
 
 def _change(last: Prompt | None, prompt: Prompt) -> Change:

@@ -41,7 +41,7 @@ async def test_switches_of_a_window(shelf: Path) -> None:
             assert await texts(window, path)
         paused = await command(window, "pause", 5)
         assert paused["kind"] == "Inactive"
-        assert "5 minutes" in paused["message"]
+        assert "5 min" in paused["message"]
         assert await texts(window, path) == []
         assert (await command(window, "resume"))["kind"] == "Normal"
         assert await texts(window, path)
