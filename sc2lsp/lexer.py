@@ -59,7 +59,7 @@ _FORMS: Mapping[str, tuple[_Form, ...]] = {
     "java": (*_comments(), *_strings(_TRIPLE, _QUOTED, _CHARACTER)),
     "rust": (
         *_comments(),
-        _Form("string", r'r#"(?:[^"]++|"(?!#))*+', '"#'),
+        _Form("string", r'#"(?:[^"]++|"(?!#))*+', '"#'),
         *_strings(_LONG_QUOTED, _CHARACTER),
     ),
     "c": (*_comments(), *_strings(_QUOTED, _CHARACTER)),
@@ -76,6 +76,7 @@ _FORMS: Mapping[str, tuple[_Form, ...]] = {
     ),
     "bash": (*_comments(r"(?<![^\s;])#", block=False), *_strings(_LONG_QUOTED, _LONG_APOSTROPHES)),
 }
+_FIRST = r"(?=[\"'`/#@()\[\]{}-])"  # of all forms and brackets: most characters cost one look
 _CASE_LABEL = r"^[ \t]*[\w*?|.\"' -]+\)"  # of a shell's `case`, whose bracket has no partner
 _LINE_COMMENTS: Mapping[str, str] = {"python": "#", "ruby": "#", "bash": "#", "lua": "--", "": ""}
 
@@ -116,6 +117,5 @@ def _pattern(family: str) -> tuple[tuple[_Form, ...], re.Pattern[str]]:
     forms = _FORMS[family]
     parts = [f"({form.begun}({form.end})?)" if form.end else f"({form.begun}())" for form in forms]
     parts.append(r"([()\[\]{}])")
-    if family == "bash":
-        parts.insert(0, _CASE_LABEL)
-    return forms, re.compile("|".join(parts), re.MULTILINE)
+    label = f"{_CASE_LABEL}|" if family == "bash" else ""
+    return forms, re.compile(f"{label}{_FIRST}(?:{'|'.join(parts)})", re.MULTILINE)

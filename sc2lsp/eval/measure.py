@@ -11,7 +11,8 @@ from typing import Protocol
 from sc2lsp.backend import Model
 from sc2lsp.completion import written
 from sc2lsp.context.prompt import MIN_BUDGET, Prompt
-from sc2lsp.display import show, stops
+from sc2lsp.display import Place, Shown, place_of, show
+from sc2lsp.ending import ending
 from sc2lsp.eval.cases import Case, Opened, Variant, View, build
 from sc2lsp.eval.holes import Kind
 from sc2lsp.eval.metrics import edit_similarity, exact_line, exact_lines, identifier_f1
@@ -107,15 +108,17 @@ def measure(
 def _row(subject: Subject, case: Case, view: View, typed: View | None, variant: Variant, limit: int) -> Row:
     subject.respondent.forget()
     asked = _ask(subject.model, view, variant, limit, None)
-    text, cold = _generate(subject, variant, case, asked, case.prefix)
+    place = _place(view)
+    text, cold = _generate(subject, variant, case, asked, place)
     unhealed = build(subject.model, view, variant, limit)
     likelihood, size = _likelihood(subject, variant, case, unhealed), len(case.middle.encode())
     warm = None
     if typed is not None:
         again = _ask(subject.model, typed, variant, limit, asked.prompt)
-        warm = _generate(subject, variant, case, again, typed.target.prefix)[1]
-    compared = _compared(case, text)
-    shown = show(text, case.prefix, case.suffix)
+        warm = _generate(subject, variant, case, again, _place(typed))[1]
+    compared = _compared(case, text, place)
+    found = show(text, place)
+    shown = found.text if isinstance(found, Shown) else None
     return Row(
         model=subject.model.name,
         weights=subject.weights,
@@ -128,11 +131,11 @@ def _row(subject: Subject, case: Case, view: View, typed: View | None, variant: 
         line=case.prefix.count("\n") + 1,
         hole=case.middle,
         answer=text,
-        shown=None if shown is None else shown.text,
+        shown=shown,
         prompt_tokens=len(asked.prompt.token_ids),
         snippets=len(asked.prompt.snippets),
         exact=(exact_lines if case.hole.kind == "block" else exact_line)(compared, case.middle),
-        shown_match=shown is not None and exact_lines(shown.text, case.middle),
+        shown_match=shown is not None and exact_lines(shown, case.middle),
         edit_similarity=round(edit_similarity(compared, case.middle), 4),
         identifier_f1=identifier_f1(compared, case.middle),
         size=size,
@@ -152,9 +155,20 @@ def _ask(model: Model, view: View, variant: Variant, limit: int, last: Prompt | 
     return _Asked(prompt, forced, view.context_ms if variant.context == "full" else 0.0, prompt_ms)
 
 
-def _generate(subject: Subject, variant: Variant, case: Case, asked: _Asked, prefix: str) -> tuple[str, Timing]:
+def _place(view: View) -> Place:
+    target = view.target
+    return place_of(target.document, target.outline, target.offset)
+
+
+def _generate(subject: Subject, variant: Variant, case: Case, asked: _Asked, place: Place) -> tuple[str, Timing]:
     """Greedy, and ended where the editor's suggestion would end."""
-    sampling = SamplingParams(ROOM[case.hole.kind], 0.0, stop=stops(prefix, case.suffix), forced=asked.forced)
+    sampling = SamplingParams(
+        ROOM[case.hole.kind],
+        stop=place.stop,
+        max_lines=place.max_lines,
+        min_indent=place.min_indent,
+        forced=asked.forced,
+    )
     answer = subject.respondent.answer(case.hole.path, asked.prompt.token_ids, sampling, variant.context)
     usage = answer.usage
     timing = Timing(
@@ -176,9 +190,9 @@ def _likelihood(subject: Subject, variant: Variant, case: Case, prompt: Prompt) 
     return subject.respondent.likelihood(case.hole.path, prompt.token_ids, middle, variant.context)
 
 
-def _compared(case: Case, text: str) -> str:
+def _compared(case: Case, text: str, place: Place) -> str:
     """The part of an answer that stands for the hole."""
-    ends = ("\n",) if case.hole.kind != "block" else stops(case.prefix, case.suffix)
-    for end in ends:
-        text = text.partition(end)[0]
-    return text
+    if case.hole.kind != "block":
+        return text.partition("\n")[0]
+    found = ending(text, place)
+    return text if found is None else text[: found.cut]
