@@ -6,6 +6,8 @@ Needs neither torch nor the server's packages. Knows nothing of who starts runti
 import asyncio
 import hashlib
 import itertools
+import socket as sockets
+import ssl
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, TypeVar
 
@@ -18,6 +20,9 @@ from .api import Chunk, Indexed, ModelFacts, Request, RequestRefused, SamplingPa
 OPEN_TIMEOUT = 5.0  # seconds for connection, handshake and the server's first two frames
 PING_INTERVAL, PING_TIMEOUT = 5.0, 20.0  # a half-open connection ends after their sum; a busy server lives on
 CLOSE_TIMEOUT = 1.0
+# When the system gives up a connection whose other end says nothing, where it lets one choose: seconds until it asks,
+# seconds between two questions, questions; milliseconds for what was sent. Its own defaults are hours.
+KEEPALIVE = {"TCP_KEEPIDLE": 2, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 2, "TCP_USER_TIMEOUT": 3000}
 
 
 class ConnectionLost(Exception):
@@ -63,12 +68,19 @@ class RuntimeClient:
 
     @classmethod
     async def connect(
-        cls, url: str, token: str | None = None, on_status: Callable[[wire.Status], None] | None = None
+        cls,
+        url: str,
+        token: str | None = None,
+        on_status: Callable[[wire.Status], None] | None = None,
+        ca_file: str = "",
     ) -> "RuntimeClient":
-        """Connect to `unix:/PATH`, `tcp://HOST:PORT` or, behind TLS, `wss://HOST[:PORT]`. Raises ConnectionLost."""
+        """Connect to `unix:/PATH`, `tcp://HOST:PORT` or, behind TLS, `wss://HOST[:PORT]`. Raises ConnectionLost.
+
+        The certificates in `ca_file` are trusted beside the system's.
+        """
         try:
             async with asyncio.timeout(OPEN_TIMEOUT):
-                socket = await _open(url, token)
+                socket = await _open(url, token, ca_file)
                 try:
                     hello = _expect(wire.Hello, await socket.recv())
                     if hello.protocol != wire.PROTOCOL:
@@ -149,6 +161,15 @@ class RuntimeClient:
             await self._send(indexed)
         except wire.WireError as wrong:
             raise RequestRefused("bad_request", str(wrong)) from None
+
+    async def is_alive(self, within: float) -> bool:
+        """Whether the other end answers a ping within so many seconds, as it does whatever its engine computes."""
+        try:
+            async with asyncio.timeout(within):
+                await (await self._socket.ping())
+        except (TimeoutError, ConnectionClosed):
+            return False
+        return True
 
     async def close(self) -> None:
         await self._socket.close()
@@ -238,16 +259,18 @@ class _Direct(connect):
         return exc
 
 
-async def _open(url: str, token: str | None) -> ClientConnection:
+async def _open(url: str, token: str | None, ca_file: str) -> ClientConnection:
     scheme, _, rest = url.partition(":")
     local: dict[str, Any] = {}
+    tls: dict[str, Any] = {}
     if scheme == "unix":
         uri, local = "ws://localhost", {"unix": True, "path": rest}
     elif scheme in ("tcp", "wss"):
         uri = f"{'ws' if scheme == 'tcp' else 'wss'}:{rest.rstrip('/')}"
+        tls = {} if scheme == "tcp" else {"ssl": _trusting(ca_file)}
     else:
         raise InvalidURI(url, "give unix:/PATH, tcp://HOST:PORT or wss://HOST")
-    return await _Direct(
+    connection = await _Direct(
         uri + wire.STREAM_PATH,
         additional_headers={} if token is None else {"Authorization": f"Bearer {token}"},
         proxy=None,
@@ -258,7 +281,25 @@ async def _open(url: str, token: str | None) -> ClientConnection:
         ping_timeout=PING_TIMEOUT,
         close_timeout=CLOSE_TIMEOUT,
         **local,
+        **tls,
     )
+    if not local:
+        _keep_alive(connection.transport.get_extra_info("socket"))
+    return connection
+
+
+def _trusting(ca_file: str) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if ca_file:
+        context.load_verify_locations(ca_file)
+    return context
+
+
+def _keep_alive(socket: sockets.socket) -> None:
+    socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_KEEPALIVE, 1)
+    for name, value in KEEPALIVE.items():
+        if hasattr(sockets, name):
+            socket.setsockopt(sockets.IPPROTO_TCP, getattr(sockets, name), value)
 
 
 def _expect(cls: type[Opening], data: bytes | str) -> Opening:

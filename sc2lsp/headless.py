@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from sc2lsp.backend import Backend, BackendError, Model, OnStatus, local_model
+from sc2lsp.backend import Backend, BackendError, Model, OnStatus, create, local_model
 from sc2lsp.completion import Result, build_prompt, complete, find_snippets
 from sc2lsp.config import Config
 from sc2lsp.context.bulk import peak_rss
@@ -167,7 +167,7 @@ async def prompt_model(config: Config) -> Model:
     model = local_model(config)
     if model is not None:
         return model
-    backend = Backend(config)
+    backend = create(config)
     try:
         return await backend.model()
     finally:

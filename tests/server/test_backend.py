@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sc2lsp import daemon
-from sc2lsp.backend import Backend, BackendUnavailable, Model, local_model
+from sc2lsp.backend import BackendUnavailable, Model, create, local_model
 from sc2lsp.config import Config
 from sc2lsp.runtime.api import SamplingParams
 
@@ -31,7 +31,7 @@ def starts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 async def test_a_failure_is_remembered_for_a_while(tmp_path: Path, starts: list[str]) -> None:
-    backend = Backend(Config(model=str(tmp_path / "none")))
+    backend = create(Config(model=str(tmp_path / "none")))
     for _ in range(3):
         with pytest.raises(BackendUnavailable, match="no such model"):
             await backend.model()
@@ -40,7 +40,7 @@ async def test_a_failure_is_remembered_for_a_while(tmp_path: Path, starts: list[
 
 
 async def test_cancelled_keystrokes_share_one_start(tmp_path: Path, starts: list[str]) -> None:
-    backend = Backend(Config(model=str(write_checkpoint(tmp_path))))
+    backend = create(Config(model=str(write_checkpoint(tmp_path))))
     for _ in range(5):
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(backend.model(), 0.05)
@@ -54,7 +54,7 @@ async def test_the_tokenizer_is_fetched_once_and_checked(tmp_path: Path, own_run
     config = Config(model=str(folder))
 
     async def encoded() -> list[int]:
-        backend = Backend(config)
+        backend = create(config)
         model = await backend.model()
         await backend.close()
         return list(model.encode("def add(a, b):"))
@@ -70,7 +70,7 @@ async def test_the_tokenizer_is_fetched_once_and_checked(tmp_path: Path, own_run
 
 
 async def test_leaving_early_cancels_in_the_runtime(tmp_path: Path) -> None:
-    backend = Backend(Config(model=str(write_checkpoint(tmp_path))))
+    backend = create(Config(model=str(write_checkpoint(tmp_path))))
     model = await backend.model()
     prompt = tuple(model.encode("def add(a, b):\n"))
     stream = backend.generate("w", "a", prompt, SamplingParams(max_tokens=400, temperature=2.0, seed=1))

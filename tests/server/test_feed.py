@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from sc2lsp import feed as feed_module
-from sc2lsp.backend import Backend, BackendUnavailable, Model, local_model
+from sc2lsp.backend import BackendUnavailable, Model, local_model
 from sc2lsp.config import Config
 from sc2lsp.context.document import Edit, Position
 from sc2lsp.feed import Feed
+from sc2lsp.runtime_backend import RuntimeBackend
 from sc2lsp.session import Session
 
 from .test_session import refresh, session_over
@@ -20,7 +21,7 @@ def builtin() -> Model:
     return model
 
 
-class Received(Backend):
+class Received(RuntimeBackend):
     """Keeps what it is told, as text."""
 
     def __init__(self) -> None:
@@ -111,4 +112,4 @@ MAY = [
 
 @pytest.mark.parametrize(("settings", "may"), MAY)
 def test_files_go_where_the_user_lets_them(settings: dict[str, str], may: bool) -> None:
-    assert Backend(Config(**settings)).may_index is may  # type: ignore[arg-type]
+    assert RuntimeBackend(Config(**settings)).may_index is may  # type: ignore[arg-type]
