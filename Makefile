@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check lint types bench bench-index setup clean
+.PHONY: demo test check lint types bench bench-index bench-latency soak setup clean
 
 setup: $(READY)
 
@@ -42,6 +42,15 @@ bench: $(READY)
 	$(BIN)/python -m tests.benchmarks.bench
 	$(BIN)/python -m tests.benchmarks.peers --threads 1
 	$(BIN)/python -m tests.benchmarks.trace $(ROOTS)
+
+# A keystroke's overhead, with a model that answers at once; beside tabby-agent where TABBY names the folder of its npm package.
+TABBY ?=
+bench-latency: $(READY)
+	$(BIN)/python -m tests.benchmarks.latency $(if $(TABBY),--tabby $(TABBY))
+
+# What no test has the time for: hundreds of thousands of broken messages, edits, cancelled requests, killed processes.
+soak: $(READY)
+	$(BIN)/python -m tests.soak
 
 # Indexing beside universal-ctags: make bench-index ROOTS="DIR..."
 bench-index: $(READY)
