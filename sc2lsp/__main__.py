@@ -10,21 +10,14 @@ import os
 import sys
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 import msgspec
 
 from sc2lsp import __version__
-
-if TYPE_CHECKING:
-    from sc2lsp.config import Config
-
-_PATH = click.Path(path_type=Path)
-_root = click.option("--root", type=_PATH, help="The workspace; by default the nearest project root.")
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-_batch = click.option("--batch", is_flag=True, help="Queries as JSON lines on standard input, answers in order.")
-_model = click.option("--model", help='"embedded", a folder, or a hub id such as bigcode/starcoder2-3b.')
+from sc2lsp.options import PATH, configured, with_batch, with_json, with_model, with_root
+from sc2lsp.research import bench, corpus, evaluate, train
 
 
 class _Commands(click.Group):
@@ -89,10 +82,10 @@ def main(
 
 @main.command()
 @click.argument("place", metavar="PATH:LINE:COL", required=False)
-@_root
-@_as_json
-@_batch
-@_model
+@with_root
+@with_json
+@with_batch
+@with_model
 @click.option("--explain", is_flag=True, help="Show the chosen context, the text in place, the timings.")
 def complete(
     place: str | None, root: Path | None, as_json: bool, batch: bool, model: str | None, explain: bool
@@ -103,7 +96,7 @@ def complete(
     from sc2lsp.completion import complete as run
     from sc2lsp.explain import explanation, waiting
 
-    config = _config(model)
+    config = configured(model)
 
     async def one() -> None:
         where, query = headless.query_at(_required(place), root)
@@ -130,10 +123,10 @@ def complete(
 
 @main.command()
 @click.argument("place", metavar="PATH:LINE:COL", required=False)
-@_root
-@_as_json
-@_batch
-@_model
+@with_root
+@with_json
+@with_batch
+@with_model
 @click.option("--budget", type=click.IntRange(32), help="Tokens of the whole prompt.")
 @click.option("--prompt", "as_prompt", is_flag=True, help="Print the prompt itself, to the last token.")
 def context(
@@ -150,7 +143,7 @@ def context(
     from sc2lsp.completion import build_prompt, find_snippets
     from sc2lsp.explain import print_prompt, verbatim, waiting
 
-    config = _config(model)
+    config = configured(model)
     prompt_model = asyncio.run(headless.prompt_model(config))
     if batch:
         workspace = headless.Workspace.open(root or Path.cwd(), config)
@@ -170,15 +163,15 @@ def context(
 
 
 @main.command()
-@click.argument("root", type=_PATH, default=Path())
-@_as_json
+@click.argument("root", type=PATH, default=Path())
+@with_json
 def index(root: Path, as_json: bool) -> None:
     """Build the index of ROOT and print its figures."""
     from sc2lsp.explain import waiting
     from sc2lsp.headless import index_json
 
     with waiting() as on_status:
-        figures = index_json(root, _config(None), on_status)
+        figures = index_json(root, configured(None), on_status)
     if as_json:
         _print(figures)
         return
@@ -187,7 +180,7 @@ def index(root: Path, as_json: bool) -> None:
 
 
 @main.command()
-@_model
+@with_model
 @click.option("--listen", help="unix:/path or tcp://127.0.0.1:port; by default the user's own socket for this model.")
 @click.option("--token", envvar="SC2LSP_TOKEN", help="What clients of a tcp address must present.")
 @click.option("--idle-timeout", type=click.FloatRange(min=1), help="End after so many seconds without a client.")
@@ -200,11 +193,11 @@ def serve(
     """The runtime: load a model and answer clients."""
     from sc2lsp.serve import serve as run
 
-    run(_config(model, **settings), listen, token, idle_timeout)
+    run(configured(model, **settings), listen, token, idle_timeout)
 
 
 @main.command()
-@_as_json
+@with_json
 def status(as_json: bool) -> None:
     """The runtimes of this user that are running."""
     from sc2lsp import daemon
@@ -236,12 +229,12 @@ def stop() -> None:
 
 
 @main.command()
-@_as_json
+@with_json
 def doctor(as_json: bool) -> None:
     """Check the whole installation and say what to mend."""
     from sc2lsp.doctor import examine
 
-    findings = examine(_config(None))
+    findings = examine(configured(None))
     if as_json:
         _print([{"check": f.check, "state": f.state, "found": f.found, "advice": f.advice} for f in findings])
     else:
@@ -253,107 +246,10 @@ def doctor(as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-_cache = click.option(
-    "--cache", type=_PATH, default=Path("train/sources"), show_default=True, help="Folder for downloaded packages."
-)
-
-
-@main.command()
-@click.argument("recipe", type=_PATH)
-@click.option("--out", type=_PATH, required=True, help="Folder for the shards and the manifest.")
-@_cache
-def corpus(recipe: Path, out: Path, cache: Path) -> None:
-    """Training text from the packages and folders that RECIPE names."""
-    from rich.console import Console
-
-    from sc2lsp.extras import require
-
-    require("train")
-    from sc2lsp.corpus.recipe import read_recipe
-    from sc2lsp.train import corpus as run
-
-    run(read_recipe(recipe), out, cache, Console(stderr=True))
-
-
-@main.command()
-@click.argument("recipe", type=_PATH)
-@click.option("--plan", default="cpu", show_default=True, help="Which of the recipe's plans.")
-@click.option("--out", type=_PATH, required=True, help="Folder for the corpus and the checkpoint.")
-@_cache
-def train(recipe: Path, plan: str, out: Path, cache: Path) -> None:
-    """Train a small model as RECIPE says: corpus, prompts of the context engine, weights, data sheet."""
-    from sc2lsp.extras import require
-
-    require("train")
-    from sc2lsp.train import train as run
-
-    run(recipe, plan, out, cache)
-
-
-@main.command(name="eval")
-@click.argument("root", type=_PATH, default=Path())
-@click.option("--model", "models", multiple=True, help="A model to evaluate; several times for several.")
-@click.option("--cases", type=click.IntRange(1), default=150, show_default=True, help="Holes, evenly over the files.")
-@click.option("--kinds", default="line,tail,block", show_default=True, help="Whole lines, ends of lines, blocks.")
-@click.option("--languages", default="", help="Such as python,go; by default all that holes are cut into.")
-@click.option(
-    "--context", "contexts", default="full,infile", show_default=True, help="As in an editor, the file alone."
-)
-@click.option("--orders", default="spm,psm", show_default=True, help="Orders of the prompt.")
-@click.option("--budget", type=click.IntRange(32), help="Tokens of a prompt; by default as configured.")
-@click.option("--seed", default=0, show_default=True, help="Another one cuts other holes.")
-@click.option("--out", type=_PATH, help="Folder for a page with plots, the figures and every case; goes on from there.")
-@_as_json
-def evaluate(
-    root: Path,
-    models: tuple[str, ...],
-    cases: int,
-    kinds: str,
-    languages: str,
-    contexts: str,
-    orders: str,
-    budget: int | None,
-    seed: int,
-    out: Path | None,
-    as_json: bool,
-) -> None:
-    """Which model and which context complete the code of ROOT best: holes are cut into it and filled again."""
-    from sc2lsp.extras import require
-
-    require("eval")
-    from sc2lsp.eval import run
-    from sc2lsp.eval.holes import KINDS
-    from sc2lsp.eval.records import CONTEXTS, ORDERS
-    from sc2lsp.eval.table import print_results
-
-    config = _config(None)
-    plan = run.Plan(
-        root,
-        models or (config.model,),
-        cases,
-        run.words(kinds, KINDS, "kinds"),
-        run.parse_languages(languages) if languages else (),
-        run.words(contexts, CONTEXTS, "context"),
-        run.words(orders, ORDERS, "orders"),
-        budget,
-        seed,
-        out,
-    )
-    results, rows = run.evaluate(plan, config)
-    if out is not None:
-        run.write(results, rows, out)
-    if as_json:
-        click.echo(msgspec.json.encode(results))
-    else:
-        print_results(results)
-    if not results.complete:
-        raise click.exceptions.Exit(130)
-
-
 @main.command()
 @click.option("--days", type=click.IntRange(1), help="Only the last so many days, today included.")
 @click.option("--reset", "is_reset", is_flag=True, help="Forget everything that was counted.")
-@_as_json
+@with_json
 def stats(days: int | None, is_reset: bool, as_json: bool) -> None:
     """What became of suggestions, counted on this machine: how many were accepted and kept, how fast they came."""
     from sc2lsp import stats as run
@@ -367,40 +263,6 @@ def stats(days: int | None, is_reset: bool, as_json: bool) -> None:
         click.echo(msgspec.json.encode(found))
     else:
         run.print_stats(found)
-
-
-@main.command()
-@_model
-@click.option("--shape", help="Random weights in a published shape instead, such as starcoder2-3b.")
-@click.option("--layers", type=click.IntRange(1), help="Only so many layers of the shape.")
-@click.option("--precision", help="auto, fp32, bf16, fp16, int8, int4 or fp8.")
-@click.option("--prompt-tokens", type=click.IntRange(32), default=1800, show_default=True, help="Of a prompt, at most.")
-@_as_json
-def bench(
-    model: str | None, shape: str | None, layers: int | None, precision: str | None, prompt_tokens: int, as_json: bool
-) -> None:
-    """What a model costs on this machine: first token, tokens a second, memory and its bandwidth, drafts."""
-    from sc2lsp.extras import require
-
-    if shape is not None and model is not None:
-        raise click.UsageError("give --model or --shape, not both")
-    if shape is None and layers is not None:
-        raise click.UsageError("--layers goes with --shape")
-    require("runtime")
-    from sc2lsp import bench as run
-
-    asked = None if shape is None else run.Shape(shape, layers)
-    results = run.bench(_config(model, precision=precision), asked, prompt_tokens)
-    if as_json:
-        click.echo(msgspec.json.encode(results))
-    else:
-        run.print_results(results)
-
-
-def _config(model: str | None, **settings: str | int | None) -> "Config":
-    from sc2lsp.config import load
-
-    return load(command_line={"model": model, **settings})
 
 
 def _required(place: str | None) -> str:
@@ -417,6 +279,9 @@ async def _print_all(answers: AsyncIterator[Mapping[str, Any]]) -> None:
     async for answer in answers:
         _print(answer)
 
+
+for _command in (bench, corpus, evaluate, train):
+    main.add_command(_command)
 
 if __name__ == "__main__":
     main()

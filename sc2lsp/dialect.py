@@ -3,7 +3,7 @@
 Knows no server and no connection.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -24,7 +24,7 @@ class Ask:
     """A prompt in the forms it can be sent in (`ids` only where they are the model's own), and how to answer it."""
 
     ids: tuple[int, ...] | None
-    text: str
+    text: Callable[[], str]
     sampling: SamplingParams
 
 

@@ -25,7 +25,7 @@ _CONTROL = re.compile(
 )
 _CONTROL_BEGUN = re.compile(r"<[\w|]*\Z")
 _TERMINATOR = re.compile(r"\r\n?")
-_BLANK_ENDS = re.compile(r"[ \t]+(?=\n|\Z)")
+_BLANK_ENDS = re.compile(r"(?<![ \t])[ \t]+(?=\n|\Z)")
 _LEADING_LINES = re.compile(r"(?:[ \t]*\n)+")
 
 

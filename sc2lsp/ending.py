@@ -162,7 +162,8 @@ class _Block:
         self._walk, self._place = found, place
         self._below = _first(place.after[:_FAR].split("\n")[1:])
         self._above = _first(reversed(place.before[-_FAR:].split("\n")))
-        self._seen: list[Line] = []  # that hold something, outside of strings
+        self._seen: list[Line] = []  # that hold something, outside of strings ...
+        self._contents: list[str] = []  # ... and what they hold
         self._base = place.indent
         self._blank: int | None = None  # where the blank lines before the current one begin
         # Mutated by: ending() and what it calls, once.
@@ -196,6 +197,7 @@ class _Block:
             return Ending(line.start, "repetition", line.is_complete)
         if not line.is_inside:
             self._seen.append(line)
+            self._contents.append(line.text.strip())
             found = self._repeated(line, reach)
             if found is not None:
                 return found
@@ -240,7 +242,7 @@ class _Block:
         return broke_off and has_word(content) and other.startswith(content)
 
     def _repeated(self, line: Line, reach: int) -> Ending | None:
-        contents = [seen.text.strip() for seen in self._seen]
+        contents = self._contents
         if len(contents) == 1 and (line.start or self._place.is_blank):
             above = self._above
             is_same = above.strip() == contents[0] and columns(leading(above)) == reach

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import monotonic, perf_counter
 from urllib.parse import urlsplit
@@ -127,7 +128,7 @@ class HttpBackend:
     async def _answer(self, prompt: tuple[int, ...], sampling: SamplingParams) -> AsyncGenerator[Delta]:
         """The server's deltas; those that end an answer are kept until it has said what all of them cost."""
         model, text = await self._ready()
-        ask = Ask(prompt if self._config.tokenizer else None, text.of(prompt), sampling)
+        ask = Ask(prompt if self._config.tokenizer else None, partial(text.of, prompt), sampling)
         ended: dict[int, Delta] = {}
         costs, begun, first_ms = Costs(), perf_counter(), 0.0
         async with aclosing(in_time(self._events(ask, model), Deadlines.of(self._config))) as events:

@@ -43,7 +43,7 @@ def _strings(*begun: str) -> tuple[_Form, ...]:
 
 _REGEX = (  # where no value stands before it that could be divided
     r"(?:(?<=[=(,:\[!&|?;{])|(?<=[=(,:\[!&|?;{] )|(?<=return ))/(?![/*])"
-    r"(?:\\[^\n]|\[(?:\\[^\n]|[^\]\\\n]++)*+\]|[^/\\\n\[]++)*+"
+    r"(?:\\[^\n]|\[(?:\\[^\n]|[^\]\\\n]){0,99}+\]|[^/\\\n\[]){0,199}+"
 )
 _BACKTICKS = r"`(?:\\[\s\S]|[^`\\]++)*+"
 _FORMS: Mapping[str, tuple[_Form, ...]] = {
@@ -77,7 +77,7 @@ _FORMS: Mapping[str, tuple[_Form, ...]] = {
     "bash": (*_comments(r"(?<![^\s;])#", block=False), *_strings(_LONG_QUOTED, _LONG_APOSTROPHES)),
 }
 _FIRST = r"(?=[\"'`/#@()\[\]{}-])"  # of all forms and brackets: most characters cost one look
-_CASE_LABEL = r"^[ \t]*[\w*?|.\"' -]+\)"  # of a shell's `case`, whose bracket has no partner
+_CASE_LABEL = r"^[ \t]*+[\w*?|.\"' -]++\)"  # of a shell's `case`, whose bracket has no partner
 _LINE_COMMENTS: Mapping[str, str] = {"python": "#", "ruby": "#", "bash": "#", "lua": "--", "": ""}
 
 

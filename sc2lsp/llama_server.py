@@ -41,8 +41,8 @@ class _Settings(msgspec.Struct, frozen=True):
 
 class _Props(msgspec.Struct, frozen=True):
     default_generation_settings: _Settings = msgspec.field(default_factory=_Settings)
-    model_alias: str = ""
-    model_path: str = ""
+    model_alias: str | None = None
+    model_path: str | None = None
 
 
 class LlamaServer:
@@ -60,7 +60,7 @@ class LlamaServer:
             if refused.status not in (404, 501):
                 raise
             props = _Props()  # a proxy before it may let completions through alone
-        file = props.model_path.replace("\\", "/").rpartition("/")[2]
+        file = (props.model_path or "").replace("\\", "/").rpartition("/")[2]
         name = self._model or props.model_alias or file or "llama-server"
         return Facts(name, props.default_generation_settings.n_ctx)
 
@@ -70,7 +70,7 @@ class LlamaServer:
     def body(self, ask: Ask, model: str) -> Mapping[str, object]:
         sampling = ask.sampling
         body = PLAIN | {
-            "prompt": ask.text if ask.ids is None else ask.ids,
+            "prompt": ask.text() if ask.ids is None else ask.ids,
             "n_predict": sampling.max_tokens,
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,

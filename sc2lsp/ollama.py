@@ -33,7 +33,7 @@ class _Chunk(msgspec.Struct, frozen=True):
 
 
 class _Shown(msgspec.Struct, frozen=True):
-    model_info: dict[str, object] = {}
+    model_info: dict[str, object] | None = None
 
 
 class _Listed(msgspec.Struct, frozen=True):
@@ -41,7 +41,7 @@ class _Listed(msgspec.Struct, frozen=True):
 
 
 class _Tags(msgspec.Struct, frozen=True):
-    models: list[_Listed]
+    models: list[_Listed] | None = None
 
 
 class Ollama:
@@ -58,12 +58,12 @@ class Ollama:
             names = ", ".join(await self.names(http)) or "none yet"
             raise BackendUnavailable(f"no model is chosen; Ollama has {names}", "set `model` to one of them")
         shown = parse(await http.post("/api/show", {"model": self._model}), _Shown)
-        lengths = [value for name, value in shown.model_info.items() if name.endswith(".context_length")]
+        lengths = [value for name, value in (shown.model_info or {}).items() if name.endswith(".context_length")]
         known = [value for value in lengths if isinstance(value, int)]
         return Facts(self._model, min([self._context, *known]))
 
     async def names(self, http: HttpClient) -> list[str]:
-        return [each.name for each in parse(await http.get("/api/tags"), _Tags).models]
+        return [each.name for each in parse(await http.get("/api/tags"), _Tags).models or ()]
 
     def body(self, ask: Ask, model: str) -> Mapping[str, object]:
         sampling = ask.sampling
@@ -76,7 +76,7 @@ class Ollama:
             "stop": stops_of(sampling),
         }
         options |= {"seed": sampling.seed} if sampling.seed is not None else {}
-        asked = {"model": model, "prompt": ask.text, "raw": True, "stream": True, "keep_alive": KEEP_ALIVE}
+        asked = {"model": model, "prompt": ask.text(), "raw": True, "stream": True, "keep_alive": KEEP_ALIVE}
         return asked | {"logprobs": True, "options": options}
 
     def event(self, line: bytes) -> Event | None:

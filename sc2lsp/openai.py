@@ -98,7 +98,7 @@ class OpenAi:
         as_text = ask.ids is None or "ids" in self._left_out
         body: dict[str, object] = {
             "model": model,
-            "prompt": ask.text if as_text else ask.ids,
+            "prompt": ask.text() if as_text else ask.ids,
             "max_tokens": sampling.max_tokens,
             "temperature": sampling.temperature,
             "stop": [*stops[: MOST_STOPS - 1], FILE_SEP] if "stop" in self._left_out else stops,

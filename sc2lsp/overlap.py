@@ -10,6 +10,7 @@ from sc2lsp.lexer import OPENER_OF, tokens
 from sc2lsp.place import Place
 
 _LONGEST = 200  # code points of a line that are compared
+_MOST_CLOSERS = 16  # code points of brackets and quotes
 _LEAST_WORDS = 3  # code points that an answer ends with to be called the words that follow
 _LEAST_LINE = 6  # code points of a line to be called one that is written again
 _WORD = re.compile(r"\w")
@@ -78,7 +79,7 @@ def _closers_again(text: str, rest: str) -> list[int]:
     """Lengths of closers at the rest's beginning that come in the text in this order."""
     lengths: list[int] = []
     place = 0
-    for length, char in enumerate(closers_at(rest), 1):
+    for length, char in enumerate(closers_at(rest)[:_MOST_CLOSERS], 1):
         if char in " \t":
             if lengths and char not in text[place:]:
                 break

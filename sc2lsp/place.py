@@ -172,7 +172,7 @@ def _header(before: str, family: str) -> str:
 
 def _next_indent(after: str) -> int:
     """Columns of the next line that holds something; none below the last one."""
-    for line in after.split("\n")[1:8]:
+    for line in after.split("\n", 8)[1:8]:
         if line.strip():
             return columns(leading(line))
     return 0

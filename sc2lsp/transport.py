@@ -195,13 +195,23 @@ class Pipes:
         return lambda: self._chunks.put_nowait(chunk)
 
     def _write(self, stdout: int) -> None:
-        while (body := self._unwritten.get()) is not None:
+        while bodies := self._take_unwritten():
             try:
-                _write_all(stdout, encode(body))
+                _write_all(stdout, b"".join(map(encode, bodies)))
             except OSError:
                 self._tell(self._give_up)
                 return
-            self._written += len(body)
+            self._written += sum(map(len, bodies))
+
+    def _take_unwritten(self) -> list[bytes]:
+        """What waits to be written, at least one message; nothing at the end."""
+        bodies = list[bytes]()
+        while (body := self._unwritten.get()) is not None:
+            bodies.append(body)
+            if self._unwritten.empty():
+                return bodies
+        self._unwritten.put(None)  # for the next time
+        return bodies
 
     def _tell(self, callback: Callable[[], None]) -> None:
         with suppress(RuntimeError):  # the event loop is closed: nobody waits any more
