@@ -4,6 +4,7 @@ Needs neither torch nor the server's packages. Knows nothing of who starts runti
 """
 
 import asyncio
+import contextlib
 import hashlib
 import itertools
 import socket as sockets
@@ -21,8 +22,9 @@ OPEN_TIMEOUT = 5.0  # seconds for connection, handshake and the server's first t
 PING_INTERVAL, PING_TIMEOUT = 5.0, 20.0  # a half-open connection ends after their sum; a busy server lives on
 CLOSE_TIMEOUT = 1.0
 # When the system gives up a connection whose other end says nothing, where it lets one choose: seconds until it asks,
-# seconds between two questions, questions; milliseconds for what was sent. Its own defaults are hours.
-KEEPALIVE = {"TCP_KEEPIDLE": 2, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 2, "TCP_USER_TIMEOUT": 3000}
+# seconds between two questions, questions; milliseconds for what was sent. Its own defaults are hours. (The first is
+# called TCP_KEEPALIVE on macOS.)
+KEEPALIVE = {"TCP_KEEPIDLE": 2, "TCP_KEEPALIVE": 2, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 2, "TCP_USER_TIMEOUT": 3000}
 
 
 class ConnectionLost(Exception):
@@ -296,10 +298,11 @@ def _trusting(ca_file: str) -> ssl.SSLContext:
 
 
 def _keep_alive(socket: sockets.socket) -> None:
-    socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_KEEPALIVE, 1)
-    for name, value in KEEPALIVE.items():
-        if hasattr(sockets, name):
-            socket.setsockopt(sockets.IPPROTO_TCP, getattr(sockets, name), value)
+    with contextlib.suppress(OSError):  # older systems know a name and refuse the value
+        socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_KEEPALIVE, 1)
+        for name, value in KEEPALIVE.items():
+            if hasattr(sockets, name):
+                socket.setsockopt(sockets.IPPROTO_TCP, getattr(sockets, name), value)
 
 
 def _expect(cls: type[Opening], data: bytes | str) -> Opening:

@@ -16,7 +16,7 @@ from sc2lsp.overlap import adds_nothing, repeats_line, replaced, without_left
 from sc2lsp.place import NEAR, Place, place_of
 from sc2lsp.repetition import has_word, repeats_block, without_empty_comments
 
-__all__ = ["NEAR", "Hidden", "Place", "Shown", "is_finished", "place_of", "rest", "show"]
+__all__ = ["NEAR", "Hidden", "Place", "Shown", "is_finished", "place_of", "rest", "show", "whole"]
 
 _PASSES = 8  # until nothing changes; texts only get shorter
 _CONTROL = re.compile(
@@ -77,6 +77,12 @@ def is_finished(raw: str, place: Place) -> bool:
         return True
     found = ending(_begun(_spelled(raw)[0], place), place)
     return found is not None and found.is_final and not _CONTROL_BEGUN.search(raw)
+
+
+def whole(raw: str, place: Place) -> str:
+    """An answer that ended for want of tokens, without the line that it broke off in; of a single line all of it."""
+    kept = raw[: raw.rfind("\n") + 1]
+    return kept if place.is_block and kept.strip() and not is_finished(raw, place) else raw
 
 
 def _trimmed(text: str, place: Place) -> tuple[str, list[str]]:
@@ -157,9 +163,12 @@ def _is_closed_below(found: Walk, place: Place) -> bool:
 
 
 def _without(text: str, found: Walk, start: int, rule: str) -> tuple[str, str]:
-    """The text up to the statement that holds a position, unless nothing is left then."""
-    border = max((line.start for line in found.lines if line.start <= start and not line.depth), default=0)
-    kept = text[:border].rstrip()
+    """The text up to the statement that holds a position, or at least without its last branch."""
+    before = [line for line in found.lines if line.start <= start]
+    kept = text[: max((line.start for line in before if not line.depth), default=0)].rstrip()
+    branch = before[-1].text.lstrip()
+    if not kept.strip() and branch.startswith("}"):  # `} else {`
+        kept = text[: before[-1].end - len(branch) + 1]
     return (kept, rule) if kept.strip() else (text, "")
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from functools import partial
 
 import pytest
 
@@ -56,16 +57,18 @@ def test_a_circuit(story: str, lets_through: bool) -> None:
     failure = BackendError("gone", "start it")
     acts: dict[str, Callable[[], None]] = {
         "begin": breaker.begin,
-        "fail": lambda: (breaker.begin(), breaker.failed(failure), None)[-1],
-        "succeed": lambda: (breaker.begin(), breaker.succeeded(), None)[-1],
-        "abandon": lambda: (breaker.begin(), breaker.abandoned(), None)[-1],
-        "trip": lambda: breaker.trip(failure),
+        "fail": partial(breaker.failed, failure),
+        "succeed": breaker.succeeded,
+        "abandon": breaker.abandoned,
+        "trip": partial(breaker.trip, failure),
     }
     for word in story.split():
         if word.isdigit():
             clock.now += int(word)
-        else:
-            acts[word]()
+            continue
+        if word in ("fail", "succeed", "abandon"):
+            breaker.begin()
+        acts[word]()
     assert is_open(breaker) != lets_through
     assert told[-1:] in ([], [not breaker.is_open])
 

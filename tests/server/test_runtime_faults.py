@@ -59,7 +59,7 @@ place = daemon.endpoint(model)
 with daemon.hold(place):
     server.serve(place.url, lambda progress: Engine(), place.token, 20.0)
 """
-FOREVER, DEADLY = SamplingParams(seed=1), SamplingParams(seed=2)
+SHORT, FOREVER, DEADLY = SamplingParams(max_tokens=2), SamplingParams(seed=1), SamplingParams(seed=2)
 
 
 class Faulty:
@@ -78,11 +78,11 @@ class Faulty:
         self.starts += 1
         return [sys.executable, "-P", "-c", SCRIPT, model]
 
-    async def answer(self, sampling: SamplingParams = SamplingParams(max_tokens=2)) -> list[Delta]:  # noqa: B008
+    async def answer(self, sampling: SamplingParams = SHORT) -> list[Delta]:
         async with aclosing(self.backend.generate("w", "d", (1,), sampling)) as deltas:
             return [delta async for delta in deltas]
 
-    async def fails(self, sampling: SamplingParams = SamplingParams(max_tokens=2)) -> str:  # noqa: B008
+    async def fails(self, sampling: SamplingParams = SHORT) -> str:
         with pytest.raises(BackendError) as failure:
             await self.answer(sampling)
         return str(failure.value)
