@@ -16,7 +16,7 @@ import click
 import msgspec
 
 from sc2lsp import __version__
-from sc2lsp.options import PATH, configured, with_batch, with_json, with_model, with_root
+from sc2lsp.options import PATH, configured, patient, with_batch, with_json, with_model, with_root
 from sc2lsp.research import bench, corpus, evaluate, train
 
 
@@ -96,7 +96,7 @@ def complete(
     from sc2lsp.completion import complete as run
     from sc2lsp.explain import explanation, waiting
 
-    config = configured(model)
+    config = patient(configured(model))
 
     async def one() -> None:
         where, query = headless.query_at(_required(place), root)

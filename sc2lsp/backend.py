@@ -142,6 +142,11 @@ def create(config: Config, on_status: OnStatus | None = None) -> Backend:
     return RuntimeBackend(config, on_status)
 
 
+def runs_here(config: Config) -> bool:
+    """Whether a runtime of this user's is started on this machine."""
+    return config.backend == "runtime" and not config.endpoint
+
+
 def local_model(config: Config) -> Model | None:
     """The prompt side of a model that lies in a folder here, without any runtime; None where it does not.
 

@@ -12,12 +12,11 @@ from importlib.util import find_spec
 from typing import Literal
 
 from sc2lsp import __version__, daemon
-from sc2lsp.backend import BackendError, local_model
+from sc2lsp.backend import BackendError, create, local_model, runs_here
 from sc2lsp.config import Config
 from sc2lsp.context.languages import LANGUAGES, grammar
 from sc2lsp.extras import require
 from sc2lsp.headless import InputError
-from sc2lsp.runtime.client import ConnectionLost, RuntimeClient
 from sc2lsp.runtime.locate import model_folder
 
 NEOVIM = (0, 12)  # the first with vim.lsp.inline_completion
@@ -36,8 +35,8 @@ class Finding:
 def examine(config: Config) -> list[Finding]:
     """Every check, in the order in which a first completion would meet them."""
     findings = [Finding("sc2lsp", "ok", f"{__version__} on Python {sys.version.split()[0]}"), _grammars()]
-    if config.endpoint:
-        findings.append(_endpoint(config))
+    if not runs_here(config):
+        findings.append(_elsewhere(config))
     else:
         findings += [_torch(), _accelerator(), _model(config), _daemon()]
     return [*findings, *_editors()]
@@ -59,16 +58,19 @@ def _torch() -> Finding:
     return Finding("torch", "ok", version("torch"))
 
 
-def _endpoint(config: Config) -> Finding:
-    async def status() -> str:
-        client = await RuntimeClient.connect(config.endpoint, config.token or None)
-        await client.close()
-        return client.status.message
+def _elsewhere(config: Config) -> Finding:
+    async def model_there() -> str:
+        backend = create(config)
+        try:
+            return (await backend.model()).name
+        finally:
+            await backend.close()
 
+    where = f"{config.backend} at {config.endpoint or 'its usual port'}"
     try:
-        return Finding("runtime", "ok", f"{config.endpoint}: {asyncio.run(status())}")
-    except ConnectionLost as lost:
-        return Finding("runtime", "fail", str(lost), "is it running, and the token right?")
+        return Finding("backend", "ok", f"{where}: {asyncio.run(model_there())}")
+    except BackendError as failure:
+        return Finding("backend", "fail", failure.reason, failure.fix or "is it running, and the token right?")
 
 
 def _accelerator() -> Finding:

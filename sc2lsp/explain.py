@@ -187,14 +187,16 @@ def _cost(result: Result) -> Text:
 
 
 def _waterfall(timings_ms: Mapping[str, float]) -> Table:
-    """Each stage behind the one before it; what none of them took is waiting for the runtime."""
+    """Each stage behind the one before it; what none of them took was spent on the way to the runtime and back."""
     total = timings_ms["total"]
+    stages = {stage: milliseconds for stage, milliseconds in timings_ms.items() if stage != "total"}
     table = Table.grid(padding=(0, 1))
     table.add_column(justify="right")
     table.add_column(justify="right")
+    stages["elsewhere"] = max(total - sum(stages.values()), 0.0)
     start = 0.0
-    for stage, milliseconds in timings_ms.items():
-        begin = 0.0 if stage == "total" else start
-        table.add_row(stage, f"{milliseconds:.1f} ms", Bar(max(total, 1e-9), begin, begin + milliseconds, width=40))
+    for stage, milliseconds in stages.items():
+        table.add_row(stage, f"{milliseconds:.1f} ms", Bar(max(total, 1e-9), start, start + milliseconds, width=40))
         start += milliseconds
+    table.add_row("total", f"{total:.1f} ms")
     return table

@@ -1,5 +1,6 @@
 """What several commands share: their options, and the configuration with what was given on the command line."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,3 +20,9 @@ def configured(model: str | None, **settings: str | int | None) -> "Config":
     from sc2lsp.config import load
 
     return load(command_line={"model": model, **settings})
+
+
+def patient(config: "Config") -> "Config":
+    """For whoever does not type on meanwhile: an answer may take as long as loading its model."""
+    longest = max(config.timeout, config.load_timeout)
+    return replace(config, first_token_timeout=longest, token_timeout=longest, timeout=longest)

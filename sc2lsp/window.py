@@ -10,7 +10,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcInvalidParams
 
 from sc2lsp import __version__, daemon
-from sc2lsp.backend import Backend, BackendError, State, absolute_model, create
+from sc2lsp.backend import Backend, BackendError, State, absolute_model, create, runs_here
 from sc2lsp.config import Config, ConfigError, load
 from sc2lsp.context.document import Edit, Encoding
 from sc2lsp.context.languages import language_of
@@ -226,7 +226,7 @@ class Window(LspServer):
         config = self.session.config
         self._put_down()
         try:
-            for runtime in [] if config.endpoint else await daemon.running():
+            for runtime in await daemon.running() if runs_here(config) else ():
                 if runtime.endpoint == daemon.endpoint(absolute_model(config.model)):
                     await daemon.stop(runtime)
         except daemon.DaemonError as failure:

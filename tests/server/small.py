@@ -22,6 +22,7 @@ class Small(LspServer):
         super().__init__("small", "1")
         self.texts: dict[str, str] = {}
         self.seen: list[str] = []
+        self.options: Any = None
         self.is_closed = False
 
     async def close(self) -> None:
@@ -31,6 +32,10 @@ class Small(LspServer):
 def create(parent: int | None = None) -> Small:
     server = Small()
     watching: list[asyncio.Task[None]] = []
+
+    @server.feature(types.INITIALIZE)
+    def initialize(params: types.InitializeParams) -> None:
+        server.options = params.initialization_options
 
     @server.feature(types.INITIALIZED)
     def initialized(_: types.InitializedParams) -> None:

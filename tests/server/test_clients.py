@@ -175,12 +175,14 @@ async def closed(*servers: Small) -> None:
 
 
 @BOTH
-async def test_a_process_id_says_nothing_across_a_socket(url: str) -> None:
+async def test_what_handlers_do_not_see(url: str) -> None:
+    """The id of a process, which may be another machine's, would end the server as soon as it is gone."""
     async with listening(url) as place:
         client = await place.join()
         await tell(client, "initialized", {})
         assert (await ask(client, "small/echo", 1))["result"] == 1
         assert place.servers[0].process_id is None
+        assert place.servers[0].options == {}, "nor is the token a setting"
         await client.close()
 
 

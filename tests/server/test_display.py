@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from sc2lsp.context.document import Document, parse
 from sc2lsp.context.outline import Outline
-from sc2lsp.display import NEAR, Hidden, Place, Shown, is_finished, place_of, rest, show
+from sc2lsp.display import NEAR, Hidden, Place, Shown, is_finished, place_of, rest, show, whole
 
 FILES = sorted((Path(__file__).parent / "display").glob("*.toml"))
 
@@ -133,6 +133,21 @@ def test_a_generation_that_can_be_ended(file: str, text: str, raw: str) -> None:
     _, place = opened(file, text)
     assert is_finished(raw, place)
     assert not is_finished(raw[:-1], place)
+
+
+@pytest.mark.parametrize(
+    ("text", "raw", "expected"),
+    [
+        ("def f():\n    $0\n", "a()\n    b(1", "a()\n"),
+        ("def f():\n    $0\n", "a(1", "a(1"),
+        ("def f():$0\n", "\n    a(1", "\n    a(1"),
+        ("def f():\n    $0\n", "a()\nb", "a()\nb"),  # it is whole: the next line is not shown
+        ("x = $0\n", "a(1", "a(1"),
+    ],
+)
+def test_an_answer_that_broke_off(text: str, raw: str, expected: str) -> None:
+    _, place = opened("a.py", text)
+    assert whole(raw, place) == expected
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any
 
 from sc2lsp import daemon
@@ -85,7 +86,8 @@ async def canary(rounds: int, is_real: bool) -> AsyncIterator[Canary]:
     loud = {**LOUD, "PYTHONPATH": os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH", "")]))}
     for number in range(rounds):
         source = random.Random(number)
-        text = f"canary{source.getrandbits(64):016x} bird{source.getrandbits(64):016x}"
+        # Letters alone: what looks like a key is neither shown nor completed.
+        text = " ".join(name + "".join(source.choices(ascii_lowercase, k=10)) for name in ("canary", "bird"))
         with workspace() as root:
             if is_real:
                 await _round(figures, root, text, loud)

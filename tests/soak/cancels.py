@@ -57,9 +57,9 @@ class Interleavings:
 
 
 async def cancels(pairs: int) -> AsyncIterator[Cancels]:
-    """An editor that reads what comes."""
+    """An editor that reads what comes; every key asks, so that there is something to cancel."""
     figures = Cancels()
-    async with before_stand_in({}) as (window, model, path):
+    async with before_stand_in({"max_wait": 0}) as (window, model, path):
         await model.set(SLOW)
         before, character = resident_mb(window.process.pid), CHARACTER
         for _ in range(-(-pairs // AT_ONCE)):

@@ -22,9 +22,10 @@ OPTIONS = {"max_tokens": 400, "temperature": 1.5, "max_wait": 0, "continuation":
 
 @dataclass(slots=True)
 class Runtimes:
-    """Runtimes killed in the middle of an answer; seconds until the answer came, and until there was one again."""
+    """Runtimes killed after a request; seconds until it was answered, and until the one after it was, from the kill."""
 
     killed: int = 0
+    killed_while_answering: int = 0
     requests: int = 0
     answered: int = 0
     errors: int = 0
@@ -55,13 +56,17 @@ async def runtimes(kills: int) -> AsyncIterator[Runtimes]:
                 character += 1
                 _, answer = window.ask(path, LINE, character)
                 await asyncio.sleep(source.uniform(0.0, 0.15))
+                figures.killed_while_answering += not answer.done()
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
                 figures.killed += 1
-                await _answered(figures, window, answer)
+                killed_at = monotonic()
+                seconds = await _answered(figures, window, answer)
+                figures.slowest_answer = max(figures.slowest_answer, seconds)
                 window.type(path, LINE, character, "x")  # what somebody does who goes on typing
                 character += 1
                 await _answered(figures, window, window.ask(path, LINE, character)[1])
+                figures.slowest_recovery = max(figures.slowest_recovery, monotonic() - killed_at)
                 yield figures
 
 
@@ -71,22 +76,20 @@ async def _healthy(figures: Runtimes) -> int | None:
     while monotonic() < started + HEALTHY_SECONDS:
         for running in await daemon.running():
             if running.status.state == "ready":
-                if figures.killed:
-                    figures.slowest_recovery = max(figures.slowest_recovery, round(monotonic() - started, 2))
                 return running.hello.pid
         await asyncio.sleep(LOOK_SECONDS)
     figures.not_recovered += 1
     return None
 
 
-async def _answered(figures: Runtimes, window: Editor, answer: asyncio.Future[object]) -> None:
+async def _answered(figures: Runtimes, window: Editor, answer: asyncio.Future[object]) -> float:
+    """Seconds until it is."""
     figures.requests += 1
     started = monotonic()
     # A server that ends answers nothing: the editor of the tests would wait.
     while not answer.done() and window.process.returncode is None and monotonic() < started + ANSWER_SECONDS:
         await asyncio.sleep(0.005)
     figures.server_exits += window.process.returncode is not None
-    if answer.done():
-        figures.answered += 1
-        figures.slowest_answer = max(figures.slowest_answer, round(monotonic() - started, 2))
-        figures.errors += isinstance(answer.exception(), ResponseError)
+    figures.answered += answer.done()
+    figures.errors += answer.done() and isinstance(answer.exception(), ResponseError)
+    return monotonic() - started
