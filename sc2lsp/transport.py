@@ -286,6 +286,3 @@ def _is_alive(process_id: int, parent: int) -> bool:
     except PermissionError:
         pass
     return True
-
-
-StdioServer = LspServer
