@@ -131,10 +131,10 @@ def create(config: Config, on_status: OnStatus | None = None) -> Backend:
     Raises ConfigError for settings that cannot be used, BackendUnavailable where its packages are not installed.
     """
     if config.backend != "runtime":
-        from sc2lsp.http_backend import HttpBackend
+        from sc2lsp.backends.over_http import HttpBackend
 
         return HttpBackend(config, on_status)
-    from sc2lsp.runtime_backend import RuntimeBackend
+    from sc2lsp.backends.own import RuntimeBackend
 
     if config.endpoint and not _OUR_RUNTIME.fullmatch(config.endpoint):
         known = "unix:/PATH, tcp://HOST:PORT or wss://HOST"

@@ -9,8 +9,8 @@ from collections import deque
 from functools import cache
 
 from sc2lsp.context.document import Document
+from sc2lsp.display.lexer import tokens
 from sc2lsp.language_ids import Comments, comments_of
-from sc2lsp.lexer import tokens
 
 WINDOW = 4096  # code points before the cursor that are lexed, at most
 # What begins and ends strings over many lines, of which a window may begin in the middle.

@@ -15,7 +15,7 @@ from sc2lsp.confidence import trusted
 from sc2lsp.config import Config
 from sc2lsp.context.prompt import MIN_BUDGET, Prompt, build
 from sc2lsp.context.retrieve import Snippet, retrieve_in_time
-from sc2lsp.display import Hidden, Place, is_finished, place_of, show
+from sc2lsp.display import Hidden, Place, is_finished, place_of, show, whole
 from sc2lsp.runtime.api import NOTHING, FinishReason, SamplingParams, Usage
 from sc2lsp.session import Ranking, Target, names_of
 from sc2lsp.trace import Trace
@@ -235,7 +235,9 @@ class _Reading:
         """What becomes of an answer at the cursor."""
         tokens, raw = tuple(one.tokens), self.text(one.tokens)
         kept = self._trusted(tokens)
-        shown = show(self.text(tokens[:kept]), self.place)
+        text = self.text(tokens[:kept])
+        broke_off = one.finish_reason == "length" and kept == len(tokens)
+        shown = show(whole(text, self.place) if broke_off else text, self.place)
         if isinstance(shown, Hidden):
             return Answer(raw, tokens, Hidden(UNSURE) if kept < len(tokens) else shown)
         logprobs = [token.logprob for token in tokens[:kept] if token.logprob is not None]

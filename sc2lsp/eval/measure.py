@@ -12,7 +12,7 @@ from sc2lsp.backend import Model
 from sc2lsp.completion import written
 from sc2lsp.context.prompt import MIN_BUDGET, Prompt
 from sc2lsp.display import Place, Shown, place_of, show
-from sc2lsp.ending import ending
+from sc2lsp.display.ending import ending
 from sc2lsp.eval.cases import Case, Opened, Variant, View, build
 from sc2lsp.eval.holes import Kind
 from sc2lsp.eval.metrics import edit_similarity, exact_line, exact_lines, identifier_f1

@@ -8,8 +8,8 @@ from functools import partial
 import pytest
 
 from sc2lsp.backend import BackendError, BackendRefused, BackendTimeout, Delta
-from sc2lsp.breaker import Backoff, Breaker, guarded
-from sc2lsp.waiting import Attempt, Deadlines, in_time
+from sc2lsp.backends.breaker import Backoff, Breaker, guarded
+from sc2lsp.backends.waiting import Attempt, Deadlines, in_time
 
 
 class Clock:

@@ -173,7 +173,7 @@ def test_a_long_file_is_read_near_the_cursor_only(monkeypatch: pytest.MonkeyPatc
     body = "".join(f"def f{number}(x):\n    return g(x, {number})\n\n\n" for number in range(1500))
     document = Document.open("a.py", f"{body}def last(x):\n    \n\n{body}")
     outline = Outline.of(document)
-    monkeypatch.setattr("sc2lsp.place.parse", recorded)
+    monkeypatch.setattr("sc2lsp.display.place.parse", recorded)
     place = place_of(document, outline, len(body) + len("def last(x):\n    "))
     assert (len(place.before), len(place.after)) == (NEAR, NEAR)
     assert show("return x\n\n\ndef", place) == Shown("return x", 0, ("blank lines",))

@@ -6,10 +6,10 @@ import pytest
 
 from sc2lsp import feed as feed_module
 from sc2lsp.backend import BackendUnavailable, Model, local_model
+from sc2lsp.backends.own import RuntimeBackend
 from sc2lsp.config import Config
 from sc2lsp.context.document import Edit, Position
 from sc2lsp.feed import Feed
-from sc2lsp.runtime_backend import RuntimeBackend
 from sc2lsp.session import Session
 
 from .test_session import refresh, session_over

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import tokenizers
 
+from sc2lsp.backends.dialect import tokens_of
+from sc2lsp.backends.over_http import tokenizer_of
 from sc2lsp.completion import complete
 from sc2lsp.config import Config
-from sc2lsp.dialect import tokens_of
 from sc2lsp.headless import Query, Workspace
-from sc2lsp.http_backend import tokenizer_of
 from sc2lsp.runtime.api import SamplingParams
 
 from .fake_dialects import (

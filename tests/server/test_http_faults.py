@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from sc2lsp.backend import BackendError, State, create
+from sc2lsp.backends.over_http import HttpBackend, endpoint_url, tokenizer_of
 from sc2lsp.config import Config, ConfigError
-from sc2lsp.http_backend import HttpBackend, endpoint_url, tokenizer_of
 
 from .fake_dialects import (
     BUILT_IN,

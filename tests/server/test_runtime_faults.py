@@ -11,13 +11,14 @@ from contextlib import aclosing, asynccontextmanager
 
 import pytest
 
-from sc2lsp import daemon, runtime_backend
+from sc2lsp import daemon
 from sc2lsp.backend import BackendError, BackendTimeout, Delta, State
+from sc2lsp.backends import own
+from sc2lsp.backends.own import RuntimeBackend, decoder
 from sc2lsp.config import Config
 from sc2lsp.runtime.api import Chunk, SamplingParams
 from sc2lsp.runtime.locate import EMBEDDED, model_folder
 from sc2lsp.runtime.tokenizer import Tokenizer, read_tokenizer_json
-from sc2lsp.runtime_backend import RuntimeBackend, decoder
 
 from .test_breaker import Clock
 
@@ -116,7 +117,7 @@ async def test_one_that_computes_costs_its_suggestion_and_not_the_circuit(monkey
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signal")
 async def test_one_that_hangs_is_left_alone_and_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime_backend, "PONG_SECONDS", 0.2)
+    monkeypatch.setattr(own, "PONG_SECONDS", 0.2)
     async with faulty(monkeypatch, first_token_timeout=1.0) as it:
         await it.backend.model()
         hung = await pid()

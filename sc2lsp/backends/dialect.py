@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from sc2lsp.backend import BackendError, Delta, Token
-from sc2lsp.http_client import WRONG_SERVER, HttpClient
+from sc2lsp.backends.http_client import WRONG_SERVER, HttpClient
 from sc2lsp.runtime.api import FinishReason, SamplingParams
 
 Parsed = TypeVar("Parsed")

@@ -9,12 +9,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sc2lsp.ending import Walk, ending, walk
-from sc2lsp.indentation import columns, in_unit, leading
-from sc2lsp.openers import awaits
-from sc2lsp.overlap import adds_nothing, repeats_line, replaced, without_left
-from sc2lsp.place import NEAR, Place, place_of
-from sc2lsp.repetition import has_word, repeats_block, without_empty_comments
+from sc2lsp.display.ending import Walk, ending, walk
+from sc2lsp.display.indentation import columns, in_unit, leading
+from sc2lsp.display.openers import awaits
+from sc2lsp.display.overlap import adds_nothing, repeats_line, replaced, without_left
+from sc2lsp.display.place import NEAR, Place, place_of
+from sc2lsp.display.repetition import has_word, repeats_block, without_empty_comments
 
 __all__ = ["NEAR", "Hidden", "Place", "Shown", "is_finished", "place_of", "rest", "show", "whole"]
 

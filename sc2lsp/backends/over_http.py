@@ -26,19 +26,19 @@ from sc2lsp.backend import (
     State,
     Token,
 )
-from sc2lsp.breaker import Backoff, Breaker, Clock, guarded
+from sc2lsp.backends.breaker import Backoff, Breaker, Clock, guarded
+from sc2lsp.backends.dialect import ENDS, Ask, Costs, Dialect, Event
+from sc2lsp.backends.http_client import Disconnected, HttpClient, Refused, of_status
+from sc2lsp.backends.llama_server import LlamaServer
+from sc2lsp.backends.ollama import Ollama
+from sc2lsp.backends.openai import OpenAi
+from sc2lsp.backends.prompt_text import PromptText
+from sc2lsp.backends.waiting import Attempt, Deadlines, in_time
 from sc2lsp.config import Config, ConfigError
-from sc2lsp.dialect import ENDS, Ask, Costs, Dialect, Event
-from sc2lsp.http_client import Disconnected, HttpClient, Refused, of_status
-from sc2lsp.llama_server import LlamaServer
-from sc2lsp.ollama import Ollama
-from sc2lsp.openai import OpenAi
-from sc2lsp.prompt_text import PromptText
 from sc2lsp.runtime.api import SamplingParams, Usage
 from sc2lsp.runtime.errors import ModelError
 from sc2lsp.runtime.locate import EMBEDDED, model_folder
 from sc2lsp.runtime.tokenizer import Tokenizer, read_tokenizer_json
-from sc2lsp.waiting import Attempt, Deadlines, in_time
 
 DIALECTS: Mapping[str, Callable[[Config], Dialect]] = {
     "openai": OpenAi,

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sc2lsp.indentation import columns, leading
-from sc2lsp.lexer import OPENER_OF, Token, tokens
+from sc2lsp.display.indentation import columns, leading
+from sc2lsp.display.lexer import OPENER_OF, Token, tokens
 
 _NO_LIMIT = 1 << 30  # columns
 Closed = Literal["line", "below", "missing"]  # on the cursor's line, on one below, nowhere

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 import msgspec
 
 from sc2lsp.backend import BackendUnavailable, Delta
+from sc2lsp.backends.dialect import Ask, Costs, Event, Facts, Scored, failed, parse, reason_of, stops_of, tokens_of
+from sc2lsp.backends.http_client import HttpClient
+from sc2lsp.backends.llama_server import PLAIN
 from sc2lsp.config import Config
-from sc2lsp.dialect import Ask, Costs, Event, Facts, Scored, failed, parse, reason_of, stops_of, tokens_of
-from sc2lsp.http_client import HttpClient
-from sc2lsp.llama_server import PLAIN
 from sc2lsp.runtime.locate import EMBEDDED
 
 KEEP_ALIVE = "30m"  # that the model stays loaded between two keystrokes

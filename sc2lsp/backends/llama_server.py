@@ -10,9 +10,21 @@ from typing import Any
 import msgspec
 
 from sc2lsp.backend import Delta
+from sc2lsp.backends.dialect import (
+    Ask,
+    Costs,
+    Event,
+    Facts,
+    Scored,
+    data_of,
+    failed,
+    parse,
+    reason_of,
+    stops_of,
+    tokens_of,
+)
+from sc2lsp.backends.http_client import HttpClient, Refused
 from sc2lsp.config import Config
-from sc2lsp.dialect import Ask, Costs, Event, Facts, Scored, data_of, failed, parse, reason_of, stops_of, tokens_of
-from sc2lsp.http_client import HttpClient, Refused
 from sc2lsp.runtime.locate import EMBEDDED
 
 PLAIN = {"top_k": 0, "min_p": 0.0, "typical_p": 1.0, "repeat_penalty": 1.0}  # the probabilities as the model has them

@@ -6,8 +6,8 @@ very words that follow. What is replaced is always a part of what is shown.
 
 import re
 
-from sc2lsp.lexer import OPENER_OF, tokens
-from sc2lsp.place import Place
+from sc2lsp.display.lexer import OPENER_OF, tokens
+from sc2lsp.display.place import Place
 
 _LONGEST = 200  # code points of a line that are compared
 _MOST_CLOSERS = 16  # code points of brackets and quotes

@@ -7,13 +7,13 @@ nothing of what is replaced behind the cursor, and trims nothing.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sc2lsp.brackets import Open
-from sc2lsp.indentation import columns, leading
-from sc2lsp.lexer import OPENER_OF, tokens
-from sc2lsp.openers import ENDS_ALL, end_word, has_end_words
-from sc2lsp.overlap import closers_at, words_again
-from sc2lsp.place import Place
-from sc2lsp.repetition import LONG_PERIOD, are_same, has_word, period, runs_away
+from sc2lsp.display.brackets import Open
+from sc2lsp.display.indentation import columns, leading
+from sc2lsp.display.lexer import OPENER_OF, tokens
+from sc2lsp.display.openers import ENDS_ALL, end_word, has_end_words
+from sc2lsp.display.overlap import closers_at, words_again
+from sc2lsp.display.place import Place
+from sc2lsp.display.repetition import LONG_PERIOD, are_same, has_word, period, runs_away
 
 _FAR = 2000  # code points in which the next line is that holds something
 _MIN_PREFIX = 3  # code points of a line below, with which a text broke off

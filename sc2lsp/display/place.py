@@ -12,14 +12,14 @@ from typing import Literal
 
 import tree_sitter
 
-from sc2lsp.brackets import Around, around
 from sc2lsp.context.document import Document, encode, parse
 from sc2lsp.context.languages import Language
 from sc2lsp.context.outline import Outline
 from sc2lsp.context.pieces import Leaf
-from sc2lsp.indentation import columns, leading, unit_of
-from sc2lsp.lexer import Token, line_comment, tokens
-from sc2lsp.openers import has_end_words, opens
+from sc2lsp.display.brackets import Around, around
+from sc2lsp.display.indentation import columns, leading, unit_of
+from sc2lsp.display.lexer import Token, line_comment, tokens
+from sc2lsp.display.openers import has_end_words, opens
 
 NEAR = 1 << 14  # code points: many times what a completion is long
 REACH = 8192  # code points before the cursor in which the statement may begin that it is in

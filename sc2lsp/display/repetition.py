@@ -6,7 +6,7 @@ Compares lines without the white space around them. Knows no brackets and no cur
 import re
 from collections.abc import Sequence
 
-from sc2lsp.lexer import line_comment
+from sc2lsp.display.lexer import line_comment
 
 _RUNAWAY = re.compile(r"(\S[^\n]{2,39}?)\1{4,}")  # the same again and again: a small model that lost its way
 _ONE_CHARACTER = re.compile(r"([^\W_])\1{23,}")

@@ -11,9 +11,21 @@ from typing import Any
 import msgspec
 
 from sc2lsp.backend import Delta
+from sc2lsp.backends.dialect import (
+    Ask,
+    Costs,
+    Event,
+    Facts,
+    Scored,
+    data_of,
+    failed,
+    parse,
+    reason_of,
+    stops_of,
+    tokens_of,
+)
+from sc2lsp.backends.http_client import HttpClient, Refused
 from sc2lsp.config import Config
-from sc2lsp.dialect import Ask, Costs, Event, Facts, Scored, data_of, failed, parse, reason_of, stops_of, tokens_of
-from sc2lsp.http_client import HttpClient, Refused
 from sc2lsp.runtime.locate import EMBEDDED
 from sc2lsp.runtime.tokenizer import FILE_SEP
 

@@ -29,13 +29,13 @@ from sc2lsp.backend import (
     Token,
     absolute_model,
 )
-from sc2lsp.breaker import Backoff, Breaker, Clock, guarded
+from sc2lsp.backends.breaker import Backoff, Breaker, Clock, guarded
+from sc2lsp.backends.waiting import Attempt, Deadlines, in_time
 from sc2lsp.config import Config
 from sc2lsp.runtime.api import Chunk, Indexed, ModelFacts, RequestRefused, SamplingParams
 from sc2lsp.runtime.client import ConnectionLost, RuntimeClient, RuntimeFailed
 from sc2lsp.runtime.tokenizer import Tokenizer
 from sc2lsp.runtime.wire import Status
-from sc2lsp.waiting import Attempt, Deadlines, in_time
 
 RECONNECT_SECONDS = 2.0  # between two attempts to reach a runtime elsewhere, at most
 PONG_SECONDS = 2.0  # a runtime answers pings whatever its model computes
