@@ -19,7 +19,8 @@ INVALID_REQUEST = -32600
 
 _BLOCK = re.compile(rb"((?:[A-Za-z0-9-]+[ \t]*:[^\r\n]*\r?\n)+)\r?\n")
 _SPACE = re.compile(rb"[\r\n\t ]+")
-_LENGTH = re.compile(rb"^content-length[ \t]*:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
+# With what stands before it: two of them in one block are two headers, the first of them cut off.
+_LENGTH = re.compile(rb"^([^\r\n]*?)content-length[ \t]*:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 # What can become a _BLOCK with more bytes.
 _BLOCK_SO_FAR = re.compile(rb"(?:[A-Za-z0-9-]+[ \t]*:[^\r\n]*\r?\n)*(?:[A-Za-z0-9-]+(?:[ \t]*(?::[^\r\n]*)?)?)?\r?")
 # What is a header even amid other bytes: bounded, so that searching is linear.
@@ -77,6 +78,13 @@ def encode(body: bytes) -> bytes:
     return b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
+def _length_in(lines: bytes) -> bytes | None:
+    """The digits, where header lines tell one length."""
+    lengths = {(before, length.strip(b" \t")) for before, length in _LENGTH.findall(lines)}
+    before, length = lengths.pop() if len(lengths) == 1 else (b"", b"")
+    return length if not before and length.isdigit() else None
+
+
 class FrameParser:
     """Finds the messages in a stream of bytes: `feed` what arrived, then `take` until there is no more; or `pause`."""
 
@@ -114,8 +122,7 @@ class FrameParser:
         if (space := _SPACE.match(self._buffer)) is not None:
             del self._buffer[: space.end()]
         block = _BLOCK.match(self._buffer, 0, MAX_HEADER)
-        lengths = {length.strip(b" \t") for length in _LENGTH.findall(block[1])} if block is not None else set[bytes]()
-        if block is not None and len(lengths) == 1 and (length := lengths.pop()).isdigit():
+        if block is not None and (length := _length_in(block[1])) is not None:
             return self._begin(block.end(), length)
         if self._is_lost:
             return self._resume()
