@@ -1,10 +1,11 @@
 """Between the protocol's types and ours. Lines count from 0 in both; characters are in code units of an encoding."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from lsprotocol import types
+from pygls.exceptions import JsonRpcInvalidParams
 from pygls.uris import to_fs_path
 
 from sc2lsp.completion import Completion
@@ -70,5 +71,17 @@ def _replaced(completion: Completion, ask: Ask) -> tuple[int, int]:
 
 
 def partly_accepted(params: Any) -> tuple[str, int]:
-    """The id in `{item, acceptedLength}`, and how many characters were accepted by now."""
-    return str(params.item.command.arguments[0]), int(params.acceptedLength)
+    """The id in `{item, acceptedLength}`, and how many characters were accepted by now. Raises JsonRpcInvalidParams."""
+    try:
+        return str(params["item"]["command"]["arguments"][0]), int(params["acceptedLength"])
+    except (LookupError, TypeError, ValueError):
+        raise JsonRpcInvalidParams("an item with our command, and acceptedLength, are wanted") from None
+
+
+def number_in(arguments: Sequence[Any]) -> float | None:
+    """The number that a command was given, None where it was given nothing. Raises JsonRpcInvalidParams."""
+    if not arguments or arguments[0] is None:
+        return None
+    if isinstance(arguments[0], bool) or not isinstance(arguments[0], int | float) or arguments[0] < 0:
+        raise JsonRpcInvalidParams("a number is wanted")
+    return float(arguments[0])

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from lsprotocol import types
 
-from sc2lsp.convert import ACCEPTED, edit_of, items_of, partly_accepted, path_of, settings_of
+from sc2lsp.convert import ACCEPTED, edit_of, items_of, number_in, partly_accepted, path_of, settings_of
 from sc2lsp.explain import explained
 from sc2lsp.feedback import statistics_path
 from sc2lsp.window import Window
@@ -38,7 +38,7 @@ def _life(window: Window) -> None:
         window.show_status()
         parent = window.process_id or window.client_process_id
         if parent is not None:
-            window.background(window.end_with_parent(parent))
+            window.watchdog = asyncio.ensure_future(window.end_with_parent(parent))
 
     @window.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)
     async def did_change_configuration(params: types.DidChangeConfigurationParams) -> None:
@@ -49,10 +49,6 @@ def _life(window: Window) -> None:
             window.configure(settings_of(settings))
         else:
             window.configure(settings_of(params.settings, SECTION))
-
-    @window.feature(types.SHUTDOWN)
-    async def shutdown(_: None) -> None:
-        await window.close()
 
 
 def _documents(window: Window) -> None:
@@ -154,7 +150,7 @@ def _commands(window: Window) -> None:
     @window.command("sc2lsp.pause")
     def pause(*arguments: Any) -> Any:
         """For so many minutes, or until `sc2lsp.resume`."""
-        window.control.pause(float(arguments[0]) if arguments else None)
+        window.control.pause(number_in(arguments))
         window.show_status()
         return asdict(window.status)
 
@@ -180,7 +176,9 @@ def _commands(window: Window) -> None:
     @window.command("sc2lsp.stats")
     async def stats(*arguments: Any) -> Any:
         """What `sc2lsp stats --json` prints; of the last days, if a number of them is given."""
-        days = int(arguments[0]) if arguments else None
+        days = number_in(arguments)
         from sc2lsp.stats import load as load_stats
 
-        return msgspec.to_builtins(await asyncio.to_thread(load_stats, statistics_path(), days))
+        return msgspec.to_builtins(
+            await asyncio.to_thread(load_stats, statistics_path(), None if days is None else int(days))
+        )

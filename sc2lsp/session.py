@@ -139,6 +139,7 @@ class Session:
         self.config = config
         self.cache = cache
         self.folders: dict[Path, Folder] = {}
+        self._outside: dict[Path, Folder] = {}  # of open documents that are in none of them
         self._documents: dict[Path, tuple[Folder, Document]] = {}
         self._outlines: dict[Path, Following] = {}  # of the documents
         self._indexed: dict[Path, int] = {}  # the version of each document that other files see
@@ -167,11 +168,14 @@ class Session:
         self._rehome(root)
 
     def folder_of(self, path: Path) -> Folder:
-        """The innermost folder that holds `path`; a file outside of all gets a folder that is never scanned."""
+        """The innermost folder that holds `path`; files outside of all share one for each place, never scanned."""
         holders = [root for root in self.folders if path.is_relative_to(root)]
         if holders:
             return self.folders[max(holders, key=lambda root: len(root.parts))]
-        return Folder(path.parent, self.config, Index(path.parent))
+        root = path.parent
+        if root not in self._outside:
+            self._outside[root] = Folder(root, self.config, Index(root))
+        return self._outside[root]
 
     def reconfigure(self, config: Config) -> None:
         """Other settings from now on. Raises ConfigError as `add_folder` does, once all that can be changed is."""
@@ -182,8 +186,11 @@ class Session:
                 self.add_folder(root, self.folders.get(root))
             except ConfigError as wrong:
                 failures.append(wrong)
-        for path, (_, document) in list(self._documents.items()):
-            self.open(path, document.text, document.version, document.language)
+        self._outside = {root: replace(folder, config=config) for root, folder in self._outside.items()}
+        for path, (_, document) in self._documents.items():
+            self._documents[path] = (self.folder_of(path), document)
+        for folder in self.folders.values():
+            self._admit(folder, (path for path, (owner, _) in self._documents.items() if owner is folder))
         if failures:
             raise failures[0]
 
@@ -245,6 +252,8 @@ class Session:
         folder.prompts.pop(document.path, None)
         folder.rankings.pop(document.path, None)
         folder.index.release(document.path)
+        if folder.root in self._outside and all(owner is not folder for owner, _ in self._documents.values()):
+            del self._outside[folder.root]
         return self.changed([path])
 
     def document(self, path: Path) -> Document | None:
@@ -312,10 +321,17 @@ class Session:
     def _reconsider(self, folder: Folder, changed: Collection[str]) -> None:
         """Rules hold for open documents too, where those or a folder around the document changed."""
         anew = any(governs(path) is not None for path in changed)
-        for path, (owner, document) in self._documents.items():
+
+        def is_concerned(owner: Folder, document: Document) -> bool:
             around = PurePosixPath(document.path).parents
-            if owner is not folder or not (anew or any(str(parent) in changed for parent in around)):
-                continue
+            return owner is folder and (anew or any(str(parent) in changed for parent in around))
+
+        self._admit(folder, (path for path, entry in self._documents.items() if is_concerned(*entry)))
+
+    def _admit(self, folder: Folder, paths: Iterable[Path]) -> None:
+        """Let other files see those of a folder's open documents that its rules let them see."""
+        for path in list(paths):
+            document = self._documents[path][1]
             if not folder.is_candidate(document.path):
                 folder.index.remove(document.path)
             elif document.path not in folder.index.open_paths:

@@ -42,6 +42,7 @@ class Window(LspServer):
         self._initial: Mapping[str, Any] = {}  # the editor's settings as it started ...
         self._editor: Mapping[str, Any] = {}  # ... and with what it changed since
         self._tasks: set[asyncio.Task[None]] = set()
+        self.watchdog: asyncio.Task[None] | None = None  # outlives `close`: an editor may die before its `exit`
         self._told: set[str] = set()
         self._state = State("starting", "starting")
         self._known_status: Status | None = None  # as the editor knows it
@@ -240,7 +241,7 @@ class Window(LspServer):
         self.background(self.backend.close())
 
     async def close(self) -> None:
-        """The end of everything that works for this window; once is enough."""
+        """The end of everything that works for this window."""
         self.indexing.close()
         self.keystrokes.close()
         for task in self._tasks:
