@@ -75,11 +75,11 @@ def prompt_json(prompt: Prompt, target: Target, model: Model) -> dict[str, Any]:
         "suffix_tokens": prompt.suffix_tokens,
         "left_out": prompt.healed,
         "text": verbatim(prompt, model),
-        "snippets": [_snippet(packed, target) for packed in prompt.snippets],
+        "snippets": [snippet_json(packed) | {"why": _why(packed, target)} for packed in prompt.snippets],
     }
 
 
-def _snippet(packed: PackedSnippet, target: Target) -> dict[str, Any]:
+def snippet_json(packed: PackedSnippet) -> dict[str, Any]:
     snippet = packed.snippet
     return {
         "path": snippet.path,
@@ -88,8 +88,11 @@ def _snippet(packed: PackedSnippet, target: Target) -> dict[str, Any]:
         "kind": snippet.kind,
         "score": round(snippet.score, 4),
         "tokens": packed.tokens,
-        "why": reasons(snippet, target.document, target.outline, target.offset),
     }
+
+
+def _why(packed: PackedSnippet, target: Target) -> str:
+    return reasons(packed.snippet, target.document, target.outline, target.offset)
 
 
 def _answer(answer: Answer) -> dict[str, Any]:

@@ -20,10 +20,11 @@ from sc2lsp.config import Config
 from sc2lsp.context.bulk import peak_rss
 from sc2lsp.context.document import Document, Position
 from sc2lsp.context.pack import Group, pack
-from sc2lsp.context.prompt import PackedSnippet, Prompt
+from sc2lsp.context.prompt import Prompt
 from sc2lsp.context.retrieve import Snippet
 from sc2lsp.context.scan import Pass
 from sc2lsp.context.workspace import Skipped, read
+from sc2lsp.explain import snippet_json
 from sc2lsp.session import Folder, Session, Target, index_cache
 from sc2lsp.trace import Trace
 
@@ -203,7 +204,7 @@ def context_json(prompt: Prompt) -> dict[str, Any]:
         "repo": prompt.repo,
         "path": prompt.path,
         "prompt_tokens": len(prompt.token_ids),
-        "snippets": [_snippet_json(packed) for packed in prompt.snippets],
+        "snippets": [snippet_json(packed) | {"text": packed.snippet.text} for packed in prompt.snippets],
         "prefix_tokens": prompt.prefix_tokens,
         "suffix_tokens": prompt.suffix_tokens,
     }
@@ -265,19 +266,6 @@ def _whole(group: Group) -> Snippet:
         best.score,
         "".join(snippet.text for snippet in group.snippets),
     )
-
-
-def _snippet_json(packed: PackedSnippet) -> dict[str, Any]:
-    snippet = packed.snippet
-    return {
-        "path": snippet.path,
-        "start_line": snippet.start_line + 1,
-        "end_line": snippet.end_line,
-        "kind": snippet.kind,
-        "score": round(snippet.score, 4),
-        "tokens": packed.tokens,
-        "text": snippet.text,
-    }
 
 
 def _place(document: Document, offset: int) -> dict[str, int]:

@@ -8,7 +8,6 @@ import msgspec
 from lsprotocol import types
 
 from sc2lsp.convert import ACCEPTED, edit_of, items_of, number_in, partly_accepted, path_of, settings_of
-from sc2lsp.explain import explained
 from sc2lsp.feedback import statistics_path
 from sc2lsp.window import Window
 
@@ -139,6 +138,8 @@ def _commands(window: Window) -> None:
     @window.command("sc2lsp.explain")
     async def explain(*arguments: Any) -> Any:
         """Of a document's URI, or of the document that was worked in last: why its last suggestion is what it is."""
+        from sc2lsp.explain import explained
+
         path = path_of(str(arguments[0])) if arguments else window.focused
         last = None if path is None else window.keystrokes.last(path)
         return None if last is None else explained(*last, await window.backend.model())
