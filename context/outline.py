@@ -7,12 +7,12 @@ keeps its tags, moved, until `settled` reads the whole file at a pause. For a te
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from .cut import read
-from .document import MAX_PARSED_BYTES, PARSE_SECONDS, Document, encode
+from .document import MAX_PARSED_BYTES, PARSE_SECONDS, Document, Splice, encode
 from .languages import grammar
 from .pieces import Context, Leaf, Piece, first_fields, leaves, moved, placed, with_soundness
 from .revise import revise
@@ -119,6 +119,7 @@ class Following:
 
     last: Outline = field(repr=False)  # of an earlier version, or of this one
     document: Document = field(repr=False)
+    line: int | None = None  # in which everything since `last` was typed; None: elsewhere too, or nothing was
 
     @staticmethod
     def of(document: Document) -> "Following":
@@ -128,9 +129,22 @@ class Following:
     def outline(self) -> Outline:
         return self.last.follow(self.document)
 
-    def follow(self, document: Document) -> "Following":
-        """That of a later version; what was not asked for is never read."""
-        return Following(self.__dict__.get("outline", self.last), document)
+    def near(self, line: int) -> Outline:
+        """An outline that says where the line's piece and those before it begin: the last one, if it still does."""
+        return self.last if self.line == line and "outline" not in self.__dict__ else self.outline
+
+    def follow(self, document: Document, splices: Sequence[Splice] = ()) -> "Following":
+        """That of a later version, by `splices` where those are known; what was not asked for is never read."""
+        read = self.__dict__.get("outline", self.last)
+        line = _line_of(splices, self.document, document)
+        is_same = line == self.line or read.document is self.document
+        return Following(read, document, line if is_same else None)
+
+
+def _line_of(splices: Sequence[Splice], before: Document, after: Document) -> int | None:
+    """The one line that splices changed, where they neither made nor removed any."""
+    lines = {before.lines.line_of(splice.start) for splice in splices}
+    return lines.pop() if len(lines) == 1 and before.line_count == after.line_count else None
 
 
 def _imports(places: Iterable[Place]) -> tuple[Import, ...]:

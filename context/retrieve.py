@@ -5,7 +5,7 @@ score is a probability: that the code at the cursor mentions what a signature de
 name that the code needs and the file lacks.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import exp
 
@@ -51,29 +51,9 @@ def retrieve(index: Index, document: Document, outline: Outline, offset: int, re
 
     `recent` are the files that were opened, edited or looked at last, the latest first.
     """
-    found = retrieve_in_time(index, document, outline, offset, recent, lambda: False)
-    assert found is not None
-    return found
-
-
-def retrieve_in_time(
-    index: Index,
-    document: Document,
-    outline: Outline,
-    offset: int,
-    recent: Sequence[str],
-    is_late: Callable[[], bool],
-) -> list[Snippet] | None:
-    """What `retrieve` gives, or None once it `is_late`, which is asked between its stages."""
     cursor = look(document, outline, offset)
-    if is_late():
-        return None
     hits = similar(index, document, cursor)
-    if is_late():
-        return None
     found = candidates(index, document, outline.imports, cursor, hits)
-    if is_late():
-        return None
     boosts = {path: RECENT * RECENT_FALL**age for age, path in enumerate(recent)}
     signatures = _signatures(found, cursor.callee, boosts)
     return list(_mixed(signatures, [_usage(rank, hit, boosts) for rank, hit in enumerate(hits)]))

@@ -9,6 +9,7 @@ import hashlib
 import itertools
 import socket as sockets
 import ssl
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, TypeVar
 
@@ -140,15 +141,19 @@ class RuntimeClient:
         """
         id = next(self._ids)
         answers = self._answers[id] = asyncio.Queue()
+        come: deque[Answer] = deque()  # and not been yielded yet
         under_way = True
         within = first_chunk_within
         try:
             await self._request(Request(id, document, tuple(prompt), sampling, workspace))
             while under_way:
-                answer = await _next(answers, within)
+                answer = come.popleft() if come else await _next(answers, within)
                 if not isinstance(answer, Chunk):
                     under_way = False
                     raise answer
+                while not answers.empty():
+                    come.append(answers.get_nowait())
+                answer = _joined(answer, come)
                 under_way = answer.usage is None
                 within = next_chunk_within
                 yield answer
@@ -310,6 +315,15 @@ def _expect(cls: type[Opening], data: bytes | str) -> Opening:
     if not isinstance(frame, cls):
         raise wire.WireError(f"the runtime did not begin with {cls.__name__}")
     return frame
+
+
+def _joined(chunk: Chunk, come: deque[Answer]) -> Chunk:
+    """The chunk and those behind it that have come already, as one: each costs its way to whoever reads it."""
+    while come and isinstance(more := come[0], Chunk) and more.index == chunk.index:
+        come.popleft()
+        ids, logprobs = chunk.token_ids + more.token_ids, chunk.logprobs + more.logprobs
+        chunk = Chunk(chunk.request_id, ids, logprobs, more.finish_reason, more.usage, chunk.index)
+    return chunk
 
 
 async def _next(answers: asyncio.Queue[Answer], within: float) -> Answer:

@@ -8,13 +8,12 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from time import perf_counter
 
 from sc2lsp.backend import Backend, BackendError, Delta, Model, Token
 from sc2lsp.confidence import trusted
 from sc2lsp.config import Config
 from sc2lsp.context.prompt import MIN_BUDGET, Prompt, build
-from sc2lsp.context.retrieve import Snippet, retrieve_in_time
+from sc2lsp.context.retrieve import Snippet, retrieve
 from sc2lsp.display import Hidden, Place, is_finished, place_of, show, whole
 from sc2lsp.runtime.api import NOTHING, FinishReason, SamplingParams, Usage
 from sc2lsp.session import Ranking, Target, names_of
@@ -22,6 +21,7 @@ from sc2lsp.trace import Trace
 
 ALTERNATIVES = 3  # drawn on an explicit request, beside the likeliest answer
 ALTERNATIVE_TEMPERATURE = 0.8
+NEAR_LINES = 2  # within which a ranking serves until the next one is there
 UNSURE = "low confidence"  # the rule's name
 STAGES = ("context", "prompt", "queue", "prefill", "decode", "display")
 
@@ -81,7 +81,7 @@ async def complete(target: Target, backend: Backend, alternatives: int = 0, watc
         prompts, path = target.folder.prompts, target.document.path
         prompt = prompts[path] = build_prompt(target, snippets, model, last=prompts.get(path), healed=healed)
     with trace.span("display"):
-        place = place_of(target.document, target.outline, target.offset, target.is_continuation)
+        place = place_of(target.document, target.outline_here, target.offset, target.is_continuation)
     config = target.folder.config
     sampling = sampling_for(config, place, healed)
     reading = _Reading(place, healed, config.min_confidence if not alternatives else 0.0)
@@ -100,33 +100,28 @@ async def complete(target: Target, backend: Backend, alternatives: int = 0, watc
 
 
 def find_snippets(target: Target) -> list[Snippet]:
-    """The ranking for the words before the cursor; the last one where finding it takes too long, never twice in a row.
+    """The ranking for the cursor, or the last one of this place: only the first key there waits for one.
 
-    So the context is a word old at most. A word is not looked for again while it is typed, nor is anything for a
-    suggestion that nobody has accepted yet.
+    Whoever types lets `rank_snippets` follow once the answer is on its way, where `is_outdated`.
     """
-    folder, document = target.folder, target.document
-    last = folder.rankings.get(document.path)
-    sought = target.sought
-    if last is not None and not last.is_old and (target.is_continuation or last.sought == sought):
+    last = target.folder.rankings.get(target.document.path)
+    if last is not None and (target.is_continuation or abs(last.sought.line - target.sought.line) <= NEAR_LINES):
         return last.snippets
-    deadline = perf_counter() + folder.config.context_timeout
-    is_patient = last is None or last.is_old
-    found = retrieve_in_time(
-        folder.index,
-        document,
-        target.outline,
-        target.offset,
-        target.recent,
-        lambda: not is_patient and perf_counter() > deadline,
-    )
-    if found is not None:
-        ranking = Ranking(found, sought, is_old=False)
-    else:
-        assert last is not None  # or it would have been waited for
-        ranking = Ranking(last.snippets, sought, is_old=True)
-    folder.rankings[document.path] = ranking
-    return ranking.snippets
+    return rank_snippets(target)
+
+
+def is_outdated(target: Target) -> bool:
+    """Whether a ranking for the cursor would be another one than the last."""
+    last = target.folder.rankings.get(target.document.path)
+    return last is None or last.sought != target.sought
+
+
+def rank_snippets(target: Target) -> list[Snippet]:
+    """The ranking for the cursor, which is kept for the next keystrokes."""
+    folder, document = target.folder, target.document
+    found = retrieve(folder.index, document, target.outline, target.offset, target.recent)
+    folder.rankings[document.path] = Ranking(found, target.sought)
+    return found
 
 
 def build_prompt(

@@ -58,7 +58,6 @@ class Config:
     timeout: Seconds = 10.0  # for one completion
     load_timeout: Seconds = 600.0  # for starting a runtime and loading its model
     idle_timeout: Annotated[float, msgspec.Meta(ge=1)] = 1800.0  # a local runtime ends after so long without a client
-    context_timeout: Seconds = 0.015  # for finding context; past it, that of the last keystroke is taken
     exclude: tuple[str, ...] = ()  # gitignore patterns, beside what the ignore files say
     cache_mb: Annotated[int, msgspec.Meta(ge=0)] = 512  # for the indexes of all workspaces on disk; 0 keeps none
 

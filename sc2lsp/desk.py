@@ -167,6 +167,8 @@ class Desk:
     asking: asyncio.Task[Suggestion] | None = None
     flight: Flight | None = None
     reading: asyncio.TimerHandle | None = None  # until what follows the suggestion is computed
+    newest: Target | None = None  # that was asked for
+    ranking: asyncio.TimerHandle | None = None  # until context is looked for there
     showing: Showing | None = None
     accepted_at: int | None = None  # the end of a suggestion that the last edit accepted
     accepted: list[Accepted] = field(default_factory=list)  # whose fate is still watched

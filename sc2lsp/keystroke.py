@@ -13,7 +13,7 @@ from time import monotonic
 
 from sc2lsp.alternatives import rank
 from sc2lsp.backend import Backend
-from sc2lsp.completion import ALTERNATIVES, Completion, complete
+from sc2lsp.completion import ALTERNATIVES, Completion, complete, is_outdated, rank_snippets
 from sc2lsp.config import Config
 from sc2lsp.context.document import Document, Splice
 from sc2lsp.desk import Accepted, Ask, Desk, Flight, Given, Showing, Source, Suggestion
@@ -26,6 +26,8 @@ from sc2lsp.skips import why_not_here
 from sc2lsp.spans import kept_characters
 from sc2lsp.suggestions import Outcome
 
+RANK_SECONDS = 0.01  # after a request was sent, context is looked for
+RANK_SHARE = 0.1  # of the time, at most, is spent on that while somebody types
 READING_SECONDS = 0.25  # a suggestion that is still there after so long is being read
 KEPT_SECONDS = 30.0  # after which what is left of an accepted suggestion is counted
 
@@ -42,6 +44,7 @@ class Keystrokes:
         self._feedback = feedback
         self._document_of = document_of
         self._desks: dict[Path, Desk] = {}
+        self._rank_after = 0.0  # when context may be looked for again
         # All of it mutates on the event loop.
 
     async def suggest(self, path: Path, ask: Ask) -> Suggestion | None:
@@ -89,6 +92,8 @@ class Keystrokes:
         if desk is not None:
             desk.supersede()
             desk.drop_flight()
+            if desk.ranking is not None:
+                desk.ranking.cancel()
 
     def close(self) -> None:
         for path in list(self._desks):
@@ -115,9 +120,24 @@ class Keystrokes:
             if desk.accepted_at == ask.offset and ask.selected is None:
                 ask = replace(ask, target=replace(ask.target, is_continuation=True))
             flight = self._launch(desk, ask, ask.anchor, "model")
+            self._rank_soon(desk, ask.target)
         given = await asyncio.shield(flight.task)
         suggestion = _known(desk, ask) or _presented(given, ask.target)
         return replace(suggestion, source=given.source, waited_ms=waited * 1e3)
+
+    def _rank_soon(self, desk: Desk, target: Target) -> None:
+        """Look for context once the request is on its way, for the next keys; as often as its share of time allows."""
+        desk.newest = target
+        if desk.ranking is None:
+            wait = max(RANK_SECONDS, self._rank_after - monotonic())
+            desk.ranking = asyncio.get_running_loop().call_later(wait, self._rank, desk)
+
+    def _rank(self, desk: Desk) -> None:
+        desk.ranking = None
+        if desk.newest is not None and is_outdated(desk.newest):
+            started = monotonic()
+            rank_snippets(desk.newest)
+            self._rank_after = monotonic() + (monotonic() - started) / RANK_SHARE
 
     def _launch(self, desk: Desk, ask: Ask, anchor: Anchor, source: Source) -> Flight:
         desk.drop_flight()
@@ -225,7 +245,7 @@ def _left(given: Given, typed: str, target: Target) -> tuple[Completion, ...]:
     left = [(one, one.text[len(typed) :]) for one in begun]
     if not _behind(target).strip():
         return tuple(_at(one, text, 0, target) for one, text in left if text.strip())
-    place = place_of(target.document, target.outline, target.offset)
+    place = place_of(target.document, target.outline_here, target.offset)
     shown = ((one, rest(text, place)) for one, text in left)
     return tuple(_at(one, there.text, there.replaces, target) for one, there in shown if not isinstance(there, Hidden))
 

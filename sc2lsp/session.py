@@ -43,11 +43,10 @@ class Sought:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Snippets for a cursor, best first; what they were looked for with, and whether that was of an earlier cursor."""
+    """Snippets for a cursor, best first, and what they were looked for with."""
 
     snippets: list[Snippet]
     sought: Sought
-    is_old: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +101,11 @@ class Target:
         return self.following.outline
 
     @property
+    def outline_here(self) -> Outline:
+        """One that is right up to the piece that the cursor is in, and may be some keys old."""
+        return self.following.near(self.document.lines.line_of(self.offset))
+
+    @property
     def prefix(self) -> str:
         return self.document.text[: self.offset]
 
@@ -118,12 +122,12 @@ class Target:
     def sought(self) -> Sought:
         line = self.document.lines.line_of(self.offset)
         asking = ASKING.match(self.document.text, self.document.lines.start(line), self.offset)
-        return Sought(line, asking[0] if asking is not None else "", self.outline.imports, self.recent)
+        return Sought(line, asking[0] if asking is not None else "", self.outline_here.imports, self.recent)
 
     def after(self, splice: Splice) -> "Target":
         """The cursor behind the text of a splice, as if somebody had made it."""
         document = self.document.replaced(splice, self.document.version)
-        following = self.following.follow(document)
+        following = self.following.follow(document, [splice])
         return replace(self, document=document, following=following, offset=splice.start + len(splice.text))
 
 
@@ -142,6 +146,8 @@ class Session:
         self._outside: dict[Path, Folder] = {}  # of open documents that are in none of them
         self._documents: dict[Path, tuple[Folder, Document]] = {}
         self._outlines: dict[Path, Following] = {}  # of the documents
+        self._astray: set[Path] = set()  # documents whose changes came out of order
+        self._counting: dict[Path, bool] = {}  # documents whose versions have grown
         self._indexed: dict[Path, int] = {}  # the version of each document that other files see
         self._recent: dict[Path, None] = {}  # files opened or edited, the latest last
         self._refused: set[Path] = set()  # roots whose own configuration cannot be honoured
@@ -199,21 +205,32 @@ class Session:
         folder = self.folder_of(path)
         document = Document.open(path.relative_to(folder.root).as_posix(), text, version, language)
         self._documents[path] = (folder, document)
+        self._astray.discard(path)
         self._outlines[path] = Following.of(document)
         self._visit(path)
         self._index(path, folder, document)
 
     def change(self, path: Path, edits: Sequence[Edit], version: int, encoding: Encoding) -> tuple[Splice, ...]:
-        """Apply edits in order; what was done. An edit of a closed document, or of an old version, is dropped."""
+        """Apply edits in order; what was done. Edits of a closed document are dropped.
+
+        An old version means that our text is not the editor's: nothing is completed there until a whole text comes.
+        """
         entry = self._documents.get(path)
-        if entry is None or version <= entry[1].version:
+        if entry is None:
             return ()
+        is_counting = self._counting.get(path, False)  # some clients give every version the same number
+        if version < entry[1].version or (version == entry[1].version and is_counting):
+            self._astray.add(path)
+            return ()
+        self._counting[path] = version > entry[1].version
+        if any(edit.start is None for edit in edits):
+            self._astray.discard(path)
         document, splices = entry[1].spliced(edits, version, encoding)
         if any(edit.start is None for edit in edits):  # an editor that sends whole documents
             start, end, inserted = narrowed(entry[1].text, document.text)
             splices = (Splice(start, end, document.text[start : start + inserted]),)
         self._documents[path] = (entry[0], document)
-        self._outlines[path] = self._outlines[path].follow(document)
+        self._outlines[path] = self._outlines[path].follow(document, splices)
         self._visit(path)
         return splices
 
@@ -247,6 +264,8 @@ class Session:
         if entry is None:
             return ()
         self._indexed.pop(path, None)
+        self._astray.discard(path)
+        self._counting.pop(path, None)
         del self._outlines[path]
         folder, document = entry
         folder.prompts.pop(document.path, None)
@@ -266,6 +285,8 @@ class Session:
         if entry is None:
             return "the document is not open"
         folder, document = entry
+        if path in self._astray:
+            return "the editor's changes came out of order; close the document and open it again"
         if denied(document.path) or in_private_folder(path.as_posix()):
             return "files where secrets live are never completed"
         if any(path.is_relative_to(root) for root in self._refused):

@@ -29,7 +29,9 @@ def in_secret(document: Document, offset: int) -> bool:
     after = line + NEAR_LINES
     end = document.lines.start(after) if after < document.line_count else len(document.text)
     near, cursor = document.text[start:end], offset - start
-    texts = (near, *(near[:cursor] + quote for quote in "\"'"))  # the latter two as if what is typed ended here
+    typed = document.text[document.lines.start(line) : offset]
+    unclosed = [quote for quote in "\"'" if typed.count(quote) % 2]  # what is typed in them is read as if it ended here
+    texts = (near, *(near[:cursor] + quote for quote in unclosed))
     return any(secret.start < cursor <= secret.end for text in texts for secret in find_secrets(text))
 
 

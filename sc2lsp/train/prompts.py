@@ -74,7 +74,7 @@ def _shares(repos: Mapping[str, Sequence[SourceFile]], count: int) -> dict[str, 
 def _of_repo(task: _Task) -> list[Example]:
     tokenizer = Tokenizer(task.tokenizer_json)
     model = Model("training", task.context_length, tokenizer)
-    config = Config(cache_mb=0, context_timeout=60.0, max_tokens=1)
+    config = Config(cache_mb=0, max_tokens=1)
     with TemporaryDirectory() as parent:
         root = Path(parent) / task.repo.replace("/", "+")
         _write(root, task.files)

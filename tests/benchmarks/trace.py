@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sc2lsp.backend import Model
-from sc2lsp.completion import build_prompt, find_snippets, sampling_for, written
+from sc2lsp.completion import build_prompt, find_snippets, is_outdated, rank_snippets, sampling_for, written
 from sc2lsp.config import Config
 from sc2lsp.context.prompt import Prompt
 from sc2lsp.context.workspace import read
@@ -181,6 +181,8 @@ class Asker:
         found = None if key.is_hurried else show(raw, place)
         shown = found if isinstance(found, Shown) else None
         total = perf_counter() - started
+        if is_outdated(target):
+            rank_snippets(target)  # while nobody waits
         text = shown.text if shown else ""
         self.rows.append(
             Row(

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sc2lsp.backend import Model
-from sc2lsp.completion import build_prompt, find_snippets
+from sc2lsp.completion import build_prompt, find_snippets, is_outdated, rank_snippets
 from sc2lsp.config import Config
 from sc2lsp.context.document import Document, Edit
 from sc2lsp.context.index import Index
@@ -280,6 +280,8 @@ def measure(root: Path, seed: int, count: int, budget: int, model: Model) -> Fig
             figures.recall.append(recall(prompt, moment.needed))
             figures.free_recall.append(recall(build_prompt(moment.target, snippets, model, budget), moment.needed))
         last[path] = prompt
+        if is_outdated(moment.target):
+            rank_snippets(moment.target)  # while nobody waits
     return figures
 
 

@@ -7,7 +7,7 @@ import pytest
 from sc2lsp.context.document import Document
 from sc2lsp.context.index import Index
 from sc2lsp.context.outline import Outline
-from sc2lsp.context.retrieve import Snippet, retrieve, retrieve_in_time
+from sc2lsp.context.retrieve import Snippet, retrieve
 
 from .test_index import index_of
 
@@ -103,10 +103,3 @@ def test_a_ranking_is_repeatable() -> None:
     text = "from lib.store import Store\ncompute_total; sibling_helper; Store$0"
     assert len(found_at(text)) > 3
     assert found_at(text) == found_at(text)
-
-
-@pytest.mark.parametrize("stage", [0, 1, 2])
-def test_who_is_late_gets_nothing(stage: int) -> None:
-    answers = iter([False] * stage + [True])
-    document = Document.open("app/main.py", "Store")
-    assert retrieve_in_time(searchable(), document, Outline.of(document), 5, (), lambda: next(answers)) is None

@@ -400,3 +400,18 @@ async def test_keys_in_a_burst_wait_for_the_last_one(tmp_path: Path) -> None:
         assert len(typist.script.calls) <= len(waiting) // 2
         typist.script.go.set()
         await asyncio.gather(*waiting)
+
+
+async def test_context_follows_while_nobody_waits(tmp_path: Path) -> None:
+    (tmp_path / "lib.py").write_text("class Store:\n    def find(self): pass\n")
+    async with typing(tmp_path, "from lib import Store\nstore = Store()\nx = $0\n", Script(["zz"])) as typist:
+        folder = typist.session.folders[tmp_path]
+        for _ in folder.scan():
+            pass
+        await typist.ask()
+        first = folder.rankings["x.py"]
+        typist.type("store.")
+        await typist.ask()
+        assert folder.rankings["x.py"] is first
+        await asyncio.sleep(10 * keystroke.RANK_SECONDS)
+        assert folder.rankings["x.py"].sought.asking == "x = store."

@@ -1,15 +1,15 @@
 """The session: which folder a document belongs to, what a target sees, and following the disk."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from sc2lsp.completion import find_snippets
+from sc2lsp.completion import find_snippets, is_outdated, rank_snippets
 from sc2lsp.config import Config, ConfigError
 from sc2lsp.context.cache import Cache
 from sc2lsp.context.document import Edit, Position
-from sc2lsp.context.retrieve import Snippet
-from sc2lsp.session import Session
+from sc2lsp.session import Session, Target
 
 
 def session_over(*roots: Path, config: Config | None = None) -> Session:
@@ -57,7 +57,7 @@ def test_a_target_is_one_moment(tmp_path: Path) -> None:
 def test_an_older_version_is_dropped(tmp_path: Path) -> None:
     session, path = session_over(tmp_path), tmp_path / "x.py"
     session.open(path, "a", 5)
-    session.change(path, [Edit(None, None, "old")], 5, "utf-16")
+    session.change(path, [Edit(None, None, "old")], 4, "utf-16")
     session.change(tmp_path / "never_opened.py", [Edit(None, None, "x")], 9, "utf-16")
     document = session.document(path)
     assert document is not None
@@ -191,20 +191,54 @@ def test_a_target_knows_what_was_worked_on_lately(tmp_path: Path) -> None:
     assert target.recent == ("a.py", "c.py")
 
 
-def test_context_that_is_late_is_that_of_the_keystroke_before(tmp_path: Path) -> None:
-    (tmp_path / "lib.py").write_text("def first_helper(): pass\ndef second_helper(): pass\n")
-    session, path = session_over(tmp_path, config=Config(context_timeout=1e-9)), tmp_path / "x.py"
-    texts = ["from lib import first_helper\nfirst_", "from lib import second_helper\nsecond_"] * 2
-    found: list[list[Snippet]] = []
-    for version, text in enumerate(texts, 1):
-        if version == 1:
-            session.open(path, text, version)
-        else:
-            session.change(path, [Edit(None, None, text)], version, "utf-16")
-        target = session.target(path, Position(1, 9), "utf-16")
+def test_context_is_that_of_the_place_until_it_is_looked_for_again(tmp_path: Path) -> None:
+    (tmp_path / "lib.py").write_text("def helper(): pass\nclass Store:\n    def find(self): pass\n")
+    session, path = session_over(tmp_path), tmp_path / "x.py"
+    session.open(path, "from lib import helper, Store\n" + "\n" * 20 + "store = Store()\n", 1)
+
+    def type_at(line: int, text: str, version: int) -> Target:
+        place = Position(line, 99)
+        session.change(path, [Edit(place, place, text)], version, "utf-16")
+        target = session.target(path, place, "utf-16")
         assert target is not None
-        found.append(find_snippets(target))
-    assert found[0]
-    assert found[1] is found[0]  # late, and the last good one
-    assert found[2] is not found[1]  # not twice in a row
-    assert found[3] is found[2]
+        return target
+
+    first = type_at(21, "x = hel", 2)
+    found = find_snippets(first)
+    assert found
+    assert not is_outdated(first)
+    assert not is_outdated(type_at(21, "per", 3))  # within a word
+    member = type_at(21, "(store.", 4)
+    assert is_outdated(member)
+    assert find_snippets(member) is found  # nobody waits for it
+    anew = rank_snippets(member)
+    assert not is_outdated(member)
+    assert find_snippets(member) is anew is not found
+    assert find_snippets(type_at(1, "y = ", 5)) is not anew  # far away: that is waited for
+
+
+@pytest.mark.parametrize(
+    ("versions", "texts"),
+    [
+        ((1, 2, 3), ["a", "ab", "abc"]),
+        ((1, 3, 7), ["a", "ab", "abc"]),
+        ((0, 0, 0), ["a", "ab", "abc"]),  # a client that does not count
+        ((1, 3, 2), ["a", "ab", None]),  # our text lacks what came late: nothing may be completed in it
+        ((1, 2, 2), ["a", "ab", None]),
+        ((1, 2, 1), ["a", "ab", None]),
+    ],
+)
+def test_changes_out_of_order_end_completion(tmp_path: Path, versions: Sequence[int], texts: list[str | None]) -> None:
+    session, path = session_over(tmp_path), tmp_path / "x.py"
+    session.open(path, "a", versions[0])
+    seen: list[str | None] = ["a"]
+    for version, letter in zip(versions[1:], "bc", strict=True):
+        end = Position(0, 9)
+        session.change(path, [Edit(end, end, letter)], version, "utf-16")
+        target = session.target(path, end, "utf-16")
+        seen.append(None if target is None else target.document.text)
+    assert seen == texts
+    session.change(path, [Edit(None, None, "whole")], 9, "utf-16")
+    target = session.target(path, Position(0, 0), "utf-16")
+    assert target is not None
+    assert target.document.text == "whole"

@@ -12,6 +12,7 @@ from tests.soak.positions import changed, offset_of, place_of
 
 RUNS: Mapping[str, Callable[[], AsyncIterator[Any]]] = {
     "drift": lambda: drift.drift(500),
+    "disorder": lambda: drift.disorder(500),
     "cancels": lambda: cancels.cancels(200),
     "an editor that does not read": lambda: cancels.deaf(300, 1.0),
     "interleavings": lambda: cancels.interleavings(300),
