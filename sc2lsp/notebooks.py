@@ -13,13 +13,9 @@ from sc2lsp.context.document import Edit, Encoding, Position
 from sc2lsp.convert import edit_of, path_of, position_of
 from sc2lsp.notebook import Cell, Notebook
 
+# With all their cells, whatever their language.
 SELECTOR = types.NotebookDocumentSyncOptions(
-    [
-        types.NotebookDocumentFilterWithNotebook(
-            notebook=kind, cells=[types.NotebookCellLanguage(language) for language in ("python", "markdown", "raw")]
-        )
-        for kind in ("jupyter-notebook", "interactive")
-    ]
+    [types.NotebookDocumentFilterWithNotebook(notebook=kind) for kind in ("jupyter-notebook", "interactive")]
 )
 
 
