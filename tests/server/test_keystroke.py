@@ -362,7 +362,9 @@ async def test_what_is_told_of_suggestions(tmp_path: Path, monkeypatch: pytest.M
         assert second is not None
         typist.accept(second)
         typist.edit(typist.offset - 2, typist.offset, "")
-        await asyncio.sleep(0.2)
+        async with asyncio.timeout(10):
+            while not typist.told.said[-1].startswith("kept"):
+                await asyncio.sleep(0.01)
         assert typist.told.said == [
             f"shown {first.id}",
             f"rejected {first.id}",
@@ -413,5 +415,7 @@ async def test_context_follows_while_nobody_waits(tmp_path: Path) -> None:
         typist.type("store.")
         await typist.ask()
         assert folder.rankings["x.py"] is first
-        await asyncio.sleep(10 * keystroke.RANK_SECONDS)
+        async with asyncio.timeout(10):
+            while folder.rankings["x.py"] is first:
+                await asyncio.sleep(0.01)
         assert folder.rankings["x.py"].sought.asking == "x = store."
