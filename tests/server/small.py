@@ -5,6 +5,7 @@ python -m tests.server.small stdio [PID] | URL TOKEN [ORIGIN]
 
 import asyncio
 import logging
+import signal
 import sys
 import time
 from typing import Any
@@ -115,6 +116,7 @@ def create(parent: int | None = None) -> Small:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.DEBUG)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are born ignoring it
     if sys.argv[1] == "stdio":
         sys.exit(create(int(sys.argv[2]) if len(sys.argv) > 2 else None).serve())
     listen(sys.argv[1], create, sys.argv[2] or None, sys.argv[3:])
