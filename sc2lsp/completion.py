@@ -85,7 +85,8 @@ async def complete(target: Target, backend: Backend, alternatives: int = 0, watc
     config = target.folder.config
     sampling = sampling_for(config, place, healed)
     reading = _Reading(place, healed, config.min_confidence if not alternatives else 0.0)
-    written, usage = await reading.all(_generate(backend, target, prompt, sampling), watch)
+    written, said = await reading.all(_generate(backend, target, prompt, sampling), watch)
+    usage = said or replace(NOTHING, prompt_tokens=len(prompt.token_ids))  # of an answer that was left early
     if alternatives:
         several = replace(sampling, n=alternatives, temperature=ALTERNATIVE_TEMPERATURE)
         written += (await reading.all(_generate(backend, target, prompt, several), None))[0]
@@ -94,7 +95,6 @@ async def complete(target: Target, backend: Backend, alternatives: int = 0, watc
     with trace.span("display"):
         answers = tuple(reading.answer(one, target.offset) for one in written)
         shown = tuple(answer.outcome for answer in answers if isinstance(answer.outcome, Completion))
-    usage = replace(usage, prompt_tokens=len(prompt.token_ids))
     timings = {stage: round(trace.ms.get(stage, 0.0), 3) for stage in STAGES} | {"total": round(trace.total_ms, 3)}
     return Result(shown, model.name, prompt, usage, timings, answers, place.is_block)
 
@@ -196,10 +196,10 @@ class _Reading:
     healed: str
     min_confidence: float
 
-    async def all(self, deltas: AsyncGenerator[Delta], watch: Watch | None) -> tuple[list[_Written], Usage]:
+    async def all(self, deltas: AsyncGenerator[Delta], watch: Watch | None) -> tuple[list[_Written], Usage | None]:
         """All answers; of one that is watched as much as will be shown."""
         answers: defaultdict[int, _Written] = defaultdict(_Written)
-        usage = NOTHING
+        usage: Usage | None = None
         async with aclosing(deltas):
             async for delta in deltas:
                 answer = answers[delta.index]
@@ -207,9 +207,10 @@ class _Reading:
                 answer.finish_reason = delta.finish_reason or "stop"
                 usage = delta.usage or usage
                 if watch is not None:
-                    watch(self.text(answer.tokens))
-                    if self._is_settled(answer.tokens):
-                        break
+                    text = self.text(answer.tokens)
+                    watch(text)
+                    if self._trusted(answer.tokens) < len(answer.tokens) or is_finished(text, self.place):
+                        break  # tokens to come cannot change what is shown
         return [answers[index] for index in sorted(answers)], usage
 
     def text(self, tokens: Sequence[Token]) -> str:
@@ -222,13 +223,11 @@ class _Reading:
             repeated += 1
         return repeated + trusted(tokens[repeated:], self.min_confidence)
 
-    def _is_settled(self, tokens: Sequence[Token]) -> bool:
-        """Whether tokens to come cannot change what is shown."""
-        return self._trusted(tokens) < len(tokens) or is_finished(self.text(tokens), self.place)
-
     def answer(self, one: _Written, offset: int) -> Answer:
         """What becomes of an answer at the cursor."""
         tokens, raw = tuple(one.tokens), self.text(one.tokens)
+        if one.finish_reason == "cancelled":
+            return Answer(raw, tokens, Hidden("cancelled"))
         kept = self._trusted(tokens)
         text = self.text(tokens[:kept])
         broke_off = one.finish_reason == "length" and kept == len(tokens)

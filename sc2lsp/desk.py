@@ -112,14 +112,12 @@ class Flight:
 
     def serves(self, ask: Ask) -> bool:
         """Whether its answer will be one to a request."""
-        if self.task.cancelled() or (ask.is_explicit and not self.ask.is_explicit):
+        if self.task.done() or (ask.is_explicit and not self.ask.is_explicit):
             return False
         if self.anchor is None or ask.ahead is None:
             return False
         typed = self.anchor.typed(ask.offset, ask.ahead)
-        if not typed:
-            return typed == "" and not self.task.done()
-        return not self.task.done() and bool(self.text) and self.anchor.admits(self.text)
+        return typed is not None and (not typed or (bool(self.text) and self.anchor.admits(self.text)))
 
     def is_typed_through(self) -> bool:
         """Whether the text has gone on since it was asked for."""
@@ -141,13 +139,14 @@ class Showing:
             return None
         return replace(self, anchor=anchor)
 
-    def accepted_by(self, splices: Sequence[Splice]) -> Span | None:
-        """The place of the suggestion where edits put a whole one in at once; who types does so key by key."""
+    def accepted_by(self, splices: Sequence[Splice]) -> "Accepted | None":
+        """The suggestion where edits put a whole one in at once; who types does so key by key."""
         anchor = self.anchor.follow(splices)
         if anchor is None or len(splices[-1].text) < 2:
             return None
         said, start = anchor.stretch.text, anchor.stretch.start + len(anchor.before)
-        return next((Span(start, start + len(t)) for t in self.texts if said == anchor.before + t), None)
+        text = next((text for text in self.texts if said == anchor.before + text), None)
+        return None if text is None else Accepted(self.id, text, Span(start, start + len(text)))
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from sc2lsp.backend import Backend
 from sc2lsp.completion import ALTERNATIVES, Completion, complete, is_outdated, rank_snippets
 from sc2lsp.config import Config
 from sc2lsp.context.document import Document, Splice
-from sc2lsp.desk import Accepted, Ask, Desk, Flight, Given, Showing, Source, Suggestion
+from sc2lsp.desk import Ask, Desk, Flight, Given, Showing, Source, Suggestion
 from sc2lsp.display import Hidden, place_of, rest
 from sc2lsp.feedback import Feedback
 from sc2lsp.known import Anchor
@@ -195,13 +195,12 @@ class Keystrokes:
         desk.accepted_at = None
         if desk.showing is None:
             return
-        showing, span = desk.showing, desk.showing.accepted_by(splices)
+        showing, accepted = desk.showing, desk.showing.accepted_by(splices)
         desk.showing = showing.follow(splices)
-        if span is not None:
+        if accepted is not None:
             self._feedback.accepted(showing.id)
-            desk.showing, desk.accepted_at = None, span.end
-            text = next(text for text in showing.texts if len(text) == span.end - span.start)
-            desk.accepted.append(Accepted(showing.id, text, span))
+            desk.showing, desk.accepted_at = None, accepted.span.end
+            desk.accepted.append(accepted)
             asyncio.get_running_loop().call_later(KEPT_SECONDS, self._count_kept, path, desk)
         elif desk.showing is None:
             self._feedback.rejected(showing.id)

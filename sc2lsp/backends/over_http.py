@@ -21,7 +21,6 @@ from sc2lsp.backend import (
     BackendUnavailable,
     Delta,
     Model,
-    OnState,
     OnStatus,
     State,
     Token,
@@ -33,6 +32,7 @@ from sc2lsp.backends.llama_server import LlamaServer
 from sc2lsp.backends.ollama import Ollama
 from sc2lsp.backends.openai import OpenAi
 from sc2lsp.backends.prompt_text import PromptText
+from sc2lsp.backends.standing import Standing
 from sc2lsp.backends.waiting import Attempt, Deadlines, in_time
 from sc2lsp.config import Config, ConfigError
 from sc2lsp.runtime.api import SamplingParams, Usage
@@ -51,18 +51,17 @@ RECONNECT_SECONDS = 2.0  # between two attempts to reach the server, at most
 ROOTS = {"openai": "/v1", "ollama": "/api"}  # that an endpoint may end with, since their documentation shows it so
 
 
-class HttpBackend:
+class HttpBackend(Standing):
     """The server of one configuration."""
 
     def __init__(self, config: Config, on_status: OnStatus | None = None, clock: Clock = monotonic) -> None:
         """Raises ConfigError for settings that cannot be used, BackendUnavailable without the packages."""
+        super().__init__()
         self._config = config
         self.on_status = on_status
-        self.on_state: OnState | None = None
         self._dialect = DIALECTS[config.backend](config)
         self._http = HttpClient(config, endpoint_url(config))
         self._found: tuple[Model, PromptText] | None = None
-        self._state: State | None = None  # that was told last
         self._starting = Attempt(self._start)
         self._backoff = Backoff(clock, longest=RECONNECT_SECONDS)
         self._breaker = Breaker(clock, self._on_circuit)
@@ -98,8 +97,7 @@ class HttpBackend:
 
     async def _start(self) -> tuple[Model, PromptText]:
         self._backoff.check()
-        if self._state is None:  # else what was wrong last is told until it is mended
-            self._tell(State("starting", "asking the server for its model"))
+        self._tell_starting("asking the server for its model")
         try:
             self._found = await self._described()
         except BackendError as failure:
@@ -178,17 +176,8 @@ class HttpBackend:
                 return BackendUnavailable(f"the server has no model {self._config.model}; it has {has}", "set `model`")
         return of_status(refused)
 
-    def _tell(self, state: State) -> None:
-        if state != self._state:
-            self._state = state
-            if self.on_state is not None:
-                self.on_state(state)
-
     def _on_circuit(self, opened_by: BackendError | None) -> None:
-        if opened_by is not None:
-            self._tell(State("error", opened_by.reason, opened_by.fix))
-        elif self._found is not None:
-            self._tell(State("ready", self._found[0].name))
+        self._tell_circuit(opened_by, None if self._found is None else self._found[0].name)
 
 
 def endpoint_url(config: Config) -> str:

@@ -23,13 +23,13 @@ from sc2lsp.backend import (
     BackendUnavailable,
     Delta,
     Model,
-    OnState,
     OnStatus,
     State,
     Token,
     absolute_model,
 )
 from sc2lsp.backends.breaker import Backoff, Breaker, Clock, guarded
+from sc2lsp.backends.standing import Standing
 from sc2lsp.backends.waiting import Attempt, Deadlines, in_time
 from sc2lsp.config import Config
 from sc2lsp.runtime.api import Chunk, Indexed, ModelFacts, RequestRefused, SamplingParams
@@ -49,16 +49,15 @@ class Lost(BackendUnavailable):
 _SPARED = (BackendRefused, BackendTimeout, Lost)
 
 
-class RuntimeBackend:
+class RuntimeBackend(Standing):
     """The runtime of one configuration; connects lazily, and again whenever the connection was lost."""
 
     def __init__(self, config: Config, on_status: OnStatus | None = None, clock: Clock = monotonic) -> None:
+        super().__init__()
         self._config = config
         self.on_status = on_status
-        self.on_state: OnState | None = None
         self._client: RuntimeClient | None = None
         self._model: Model | None = None
-        self._state: State | None = None  # that was told last
         self._starting = Attempt(self._start)
         # A model that does not load must not cost a process a keystroke; a connection that fails costs next to nothing.
         self._backoff = Backoff(clock, longest=RECONNECT_SECONDS) if config.endpoint else Backoff(clock)
@@ -178,22 +177,12 @@ class RuntimeBackend:
         if self.on_status is not None:
             self.on_status(status.message, status.fraction)
 
-    def _tell(self, state: State) -> None:
-        if state != self._state:
-            self._state = state
-            if self.on_state is not None:
-                self.on_state(state)
-
     def _on_circuit(self, opened_by: BackendError | None) -> None:
-        if opened_by is not None:
-            self._tell(State("error", opened_by.reason, opened_by.fix))
-        elif self._model is not None:
-            self._tell(State("ready", self._model.name))
+        self._tell_circuit(opened_by, None if self._model is None else self._model.name)
 
     async def _start(self) -> Model:
         self._backoff.check()
-        if self._state is None or self._state.kind != "error":  # else what was wrong last is told until it is mended
-            self._tell(State("starting", "connecting" if self._config.endpoint else "starting the runtime"))
+        self._tell_starting("connecting" if self._config.endpoint else "starting the runtime")
         try:
             self._model = await self._connect()
         except (ConnectionLost, RuntimeFailed, daemon.DaemonError) as wrong:
