@@ -73,6 +73,11 @@ class State:
     message: str
     fix: str = ""
 
+    @property
+    def text(self) -> str:
+        """As `BackendError` says it."""
+        return f"{self.message}; {self.fix}" if self.fix else self.message
+
 
 OnStatus = Callable[[str, float | None], None]  # message, fraction done where it is known
 OnState = Callable[[State], None]

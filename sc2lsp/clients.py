@@ -10,7 +10,7 @@ import logging
 import secrets
 import socket
 import sys
-from collections.abc import AsyncGenerator, Callable, Collection
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from contextlib import aclosing, suppress
 from http import HTTPStatus
 from typing import Any, cast
@@ -30,6 +30,7 @@ MAX_CLIENTS = 32  # connected at once
 ADMISSION_SECONDS = 5.0  # in which a TCP client must present the token
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 MakeServer = Callable[[], LspServer]
+Guard = Callable[[ServerConnection, Request], Awaitable[Response | None]]  # None lets a WebSocket in
 
 
 def listen(url: str, make_server: MakeServer, token: str | None = None, origins: Collection[str] = ()) -> None:
@@ -71,7 +72,11 @@ async def serve_clients(
     if on_listening is not None:
         on_listening(scheme + listener.url.removeprefix("tcp"))
     try:
-        await (_serve_tcp(listener, clients) if scheme == "tcp" else _serve_websockets(listener, clients, origins))
+        if scheme == "tcp":
+            await _serve_tcp(listener, clients)
+        else:
+            # A client without an origin is no web page.
+            await serve_websockets(listener, clients, token_guard(listener, clients), [None, *origins])
     finally:
         await clients.end()
 
@@ -175,21 +180,29 @@ class TcpWire:
             self._writer.transport.abort()
 
 
-async def _serve_websockets(listener: Listener, clients: Clients, origins: Collection[str]) -> None:
+def token_guard(listener: Listener, clients: Clients) -> Guard:
+    """Lets in who presents the token, at an address that is this machine's."""
     address = ipaddress.ip_address(listener.socket.getsockname()[0])
 
-    def guard(connection: ServerConnection, request: Request) -> Response | None:
+    async def guard(connection: ServerConnection, request: Request) -> Response | None:
         status = _refusal(request, address, clients)
         return None if status is None else connection.respond(status, f"{status.phrase}\n")
+
+    return guard
+
+
+async def serve_websockets(listener: Listener, clients: Clients, guard: Guard, origins: Collection[str | None]) -> None:
+    """Serve clients until cancelled; `guard` sees every HTTP request first, and may answer it instead."""
 
     async def connected(connection: ServerConnection) -> None:
         await clients.serve(WebSocketWire(connection))
 
     silent = logging.getLogger("sc2lsp.websockets")
     silent.setLevel(logging.CRITICAL + 1)  # it would log tracebacks, and frames: file text
-    # A client without an origin is no web page. Compression would let a small frame become a large one.
+    allowed = [None if origin is None else Origin(origin) for origin in origins]
+    # Compression would let a small frame become a large one.
     async with serve(
-        connected, sock=listener.socket, process_request=guard, origins=[None, *map(Origin, origins)], compression=None,
+        connected, sock=listener.socket, process_request=guard, origins=allowed, compression=None,
         max_size=MAX_BODY, max_queue=1, server_header=None, close_timeout=FLUSH_SECONDS, logger=silent,
     ) as server:  # fmt: skip
         await server.serve_forever()
@@ -198,11 +211,16 @@ async def _serve_websockets(listener: Listener, clients: Clients, origins: Colle
 def _refusal(request: Request, address: IPAddress, clients: Clients) -> HTTPStatus | None:
     if not _is_ours(request.headers.get_all("Host"), address):
         return HTTPStatus.FORBIDDEN
-    scheme, _, bearer = (request.headers.get_all("Authorization") or [""])[0].partition(" ")
-    query = parse_qs(urlsplit(request.path).query).get("token", [""])
-    if not clients.knows(bearer if scheme.lower() == "bearer" else query[0]):
+    if not clients.knows(token_in(request)):
         return HTTPStatus.UNAUTHORIZED
     return HTTPStatus.SERVICE_UNAVAILABLE if clients.is_full else None
+
+
+def token_in(request: Request) -> str:
+    """What a client presents as `Authorization: Bearer`, or else as `?token=`; "" where it does neither."""
+    scheme, _, bearer = (request.headers.get_all("Authorization") or [""])[0].partition(" ")
+    query = parse_qs(urlsplit(request.path).query).get("token", [""])
+    return bearer if scheme.lower() == "bearer" else query[0]
 
 
 def _is_ours(hosts: list[str], address: IPAddress) -> bool:

@@ -104,6 +104,8 @@ def find_snippets(target: Target) -> list[Snippet]:
 
     Whoever types lets `rank_snippets` follow once the answer is on its way, where `is_outdated`.
     """
+    if target.folder.config.context == "file":
+        return []
     last = target.folder.rankings.get(target.document.path)
     if last is not None and (target.is_continuation or abs(last.sought.line - target.sought.line) <= NEAR_LINES):
         return last.snippets
@@ -112,6 +114,8 @@ def find_snippets(target: Target) -> list[Snippet]:
 
 def is_outdated(target: Target) -> bool:
     """Whether a ranking for the cursor would be another one than the last."""
+    if target.folder.config.context == "file":
+        return False
     last = target.folder.rankings.get(target.document.path)
     return last is None or last.sought != target.sought
 

@@ -49,6 +49,7 @@ class Config:
     tokenizer: str = ""  # of an HTTP backend's model: a folder, a hub id; empty takes the built-in one to count with
     proxy: str = ""  # for HTTP backends; empty takes what the environment says
     ca_file: str = ""  # certificates to trust beside the system's
+    context: Literal["workspace", "file"] = "workspace"  # what a prompt may show beside the file itself
     order: Literal["spm", "psm"] = "spm"
     budget: Annotated[int, msgspec.Meta(ge=32)] = 2048  # tokens of a whole prompt; a shorter context lowers it
     max_tokens: Positive = 48  # tokens of a completion
@@ -63,7 +64,7 @@ class Config:
 
 
 # What a workspace's own file may name; everything else belongs to the user alone.
-TIGHTENING = frozenset({"enabled", "exclude", "budget", "languages_off", "files_off", "comments"})
+TIGHTENING = frozenset({"enabled", "exclude", "budget", "context", "languages_off", "files_off", "comments"})
 
 
 def load(
@@ -100,6 +101,7 @@ def tighten(config: Config, root: Path) -> Config:
         exclude=(*config.exclude, *asked.exclude),
         files_off=(*config.files_off, *asked.files_off),
         languages_off=(*config.languages_off, *asked.languages_off),
+        context="file" if asked.context == "file" else config.context,
         budget=min(config.budget, asked.budget) if "budget" in values else config.budget,
     )
 

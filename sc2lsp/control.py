@@ -1,4 +1,5 @@
-"""What a user switches in one window for as long as it is open: a pause, and completion on or off for something.
+"""What a user switches in one window for as long as it is open: a pause, a model, and
+completion on or off for something.
 
 Changes nothing on disk. Knows no editor.
 """
@@ -9,6 +10,7 @@ from pathlib import Path
 from time import monotonic
 
 from sc2lsp.config import Config
+from sc2lsp.runtime.locate import EMBEDDED
 
 
 class Control:
@@ -18,6 +20,7 @@ class Control:
         self._clock = clock
         self._paused_until = 0.0
         self._flipped: set[tuple[str, str]] = set()  # scope, and what of it
+        self._model: str | None = None
         # Mutated by the commands, on the event loop.
 
     def pause(self, minutes: float | None) -> None:
@@ -37,6 +40,10 @@ class Control:
         """Turn completion off where the settings have it on, or back; `name` is of the language, folder or file."""
         self._flipped ^= {(scope, name)}
 
+    def choose(self, model: str | None) -> None:
+        """Another model than the settings say; None goes back to theirs."""
+        self._model = model
+
     def applied(self, config: Config) -> Config:
         """The settings with what was toggled."""
         for scope, name in sorted(self._flipped):
@@ -49,7 +56,14 @@ class Control:
                     config = replace(config, folders_off=_flipped(config.folders_off, name))
                 case _:
                     config = replace(config, files_off=_flipped(config.files_off, f"/{name}"))
-        return config
+        return config if self._model is None else _with_model(config, self._model)
+
+
+def _with_model(config: Config, model: str) -> Config:
+    """The built-in model is here, whatever answers elsewhere."""
+    if model == EMBEDDED:
+        config = replace(config, backend="runtime", endpoint="")
+    return replace(config, model=model, draft_model="")
 
 
 def _flipped(names: tuple[str, ...], name: str) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from pygls.uris import to_fs_path
 from sc2lsp.completion import Completion
 from sc2lsp.context.document import Edit, Position
 from sc2lsp.desk import Ask, Suggestion
+from sc2lsp.feedback import Unit
 
 ACCEPTED = "sc2lsp.accepted"
 
@@ -37,6 +38,15 @@ def settings_of(value: Any, section: str | None = None) -> Mapping[str, Any]:
     if section is not None and section in settings:
         return settings_of(settings[section])
     return {name: setting for name, setting in settings.items() if setting is not None and name != "access_token"}
+
+
+def shows_status(params: types.InitializeParams) -> bool:
+    """Whether the editor says that it shows, by itself, what `$/sc2lsp/status` says: `experimental.sc2lsp.status`."""
+    experimental: Any = params.capabilities.experimental
+    try:
+        return experimental["sc2lsp"]["status"] is True
+    except (LookupError, TypeError):
+        return False
 
 
 def position_of(position: types.Position) -> Position:
@@ -70,11 +80,16 @@ def _replaced(completion: Completion, ask: Ask) -> tuple[int, int]:
     return ask.selected.start, max(ask.selected.end, ask.offset) + completion.end - completion.start
 
 
-def partly_accepted(params: Any) -> tuple[str, int]:
-    """The id in `{item, acceptedLength}`, and how many characters were accepted by now. Raises JsonRpcInvalidParams."""
+def partly_accepted(params: Any) -> tuple[str, int, Unit | None]:
+    """Of `{item, acceptedLength, unit}` the id, how many characters were accepted by now, and what was taken at once.
+
+    Raises JsonRpcInvalidParams.
+    """
     try:
-        return str(params["item"]["command"]["arguments"][0]), int(params["acceptedLength"])
-    except (LookupError, TypeError, ValueError):
+        unit = params.get("unit")
+        id, characters = str(params["item"]["command"]["arguments"][0]), int(params["acceptedLength"])
+        return id, characters, unit if unit in ("word", "line") else None
+    except (AttributeError, LookupError, TypeError, ValueError):
         raise JsonRpcInvalidParams("an item with our command, and acceptedLength, are wanted") from None
 
 

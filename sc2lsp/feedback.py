@@ -24,6 +24,7 @@ MAX_QUEUED = 10_000  # rows that wait for a disk
 MAX_LANGUAGE = 32  # characters of an editor's name for a language
 BATCH_SECONDS = 1.0
 CLOSE_SECONDS = 3.0
+Unit = Literal["word", "line"]  # what can be accepted of a suggestion at once
 log = logging.getLogger("sc2lsp")
 
 
@@ -105,7 +106,7 @@ class Feedback:
             self._change(id, fate="accepted", taken=known.taken_before + known.length)
             self._hide(id)
 
-    def partly(self, id: str, characters: int, unit: Literal["word", "line"] | None) -> None:
+    def partly(self, id: str, characters: int, unit: Unit | None) -> None:
         """So many characters from the item's beginning were taken by now; all of them make it accepted."""
         known = self._known.get(id)
         if known is None or known.row.fate == "accepted":

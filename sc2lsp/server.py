@@ -9,6 +9,7 @@ from lsprotocol import types
 
 from sc2lsp.convert import ACCEPTED, edit_of, items_of, number_in, partly_accepted, path_of, settings_of
 from sc2lsp.feedback import statistics_path
+from sc2lsp.runtime.locate import EMBEDDED
 from sc2lsp.window import Window
 
 SECTION = "sc2lsp"  # of an editor's settings
@@ -124,8 +125,7 @@ def _suggestions(window: Window) -> None:
 
     @window.feature(PARTLY_ACCEPTED)
     def did_partly_accept(params: Any) -> None:
-        id, characters = partly_accepted(params)
-        window.feedback.partly(id, characters, None)
+        window.feedback.partly(*partly_accepted(params))
 
 
 def _commands(window: Window) -> None:
@@ -167,6 +167,12 @@ def _commands(window: Window) -> None:
         scope, uri = (str(arguments[0]) if arguments else "all"), (str(arguments[1]) if arguments[1:] else None)
         window.toggle(scope, window.focused if uri is None else path_of(uri))
         window.apply()
+        return asdict(window.status)
+
+    @window.command("sc2lsp.model")
+    def model(*arguments: Any) -> Any:
+        """Another model for this window, until its settings change: "embedded", a folder, a hub id."""
+        window.choose_model(str(arguments[0]) if arguments else EMBEDDED)
         return asdict(window.status)
 
     @window.command("sc2lsp.restart")

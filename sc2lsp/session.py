@@ -159,7 +159,11 @@ class Session:
         """
         try:
             config = tighten(self.config, root)
-            folder = Folder(root, config, Index(root), self.cache) if last is None else replace(last, config=config)
+            folder = (
+                Folder(root, config, Index(root), self.cache)
+                if last is None
+                else replace(last, config=config, rankings={}, prompts={})
+            )
         except ConfigError:
             self._refused.add(root)
             raise

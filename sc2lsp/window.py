@@ -1,6 +1,7 @@
 """One editor window's state behind the handlers: settings, session, backend, and what it tells the editor of them."""
 
 import asyncio
+import os
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +16,7 @@ from sc2lsp.config import Config, ConfigError, load
 from sc2lsp.context.document import Edit, Encoding
 from sc2lsp.context.languages import language_of
 from sc2lsp.control import Control, file_pattern
-from sc2lsp.convert import roots_of, settings_of
+from sc2lsp.convert import roots_of, settings_of, shows_status
 from sc2lsp.desk import Ask, Suggestion
 from sc2lsp.feedback import Feedback, statistics_path
 from sc2lsp.indexing import Indexing
@@ -24,7 +25,7 @@ from sc2lsp.language_ids import language_for_id
 from sc2lsp.notebooks import SELECTOR, Notebooks, Spot
 from sc2lsp.progress import Progress
 from sc2lsp.session import Folder, Session, index_cache
-from sc2lsp.status import Status, status_of
+from sc2lsp.status import OPEN_SETTINGS, TRY_AGAIN, Action, Status, status_of
 from sc2lsp.transport import LspServer
 
 STATUS = "$/sc2lsp/status"  # clients may ignore what begins with "$/"
@@ -44,7 +45,8 @@ class Window(LspServer):
         self._tasks: set[asyncio.Task[None]] = set()
         self.watchdog: asyncio.Task[None] | None = None  # outlives `close`: an editor may die before its `exit`
         self._told: set[str] = set()
-        self._state = State("starting", "starting")
+        self._shows_status = False  # the editor does, by itself
+        self._warnings: dict[Path | None, Status] = {}  # what cannot be used: folders, and of the settings at None
         self._known_status: Status | None = None  # as the editor knows it
         self.focused: Path | None = None  # the document that was worked in last
         self.feedback = Feedback(None)
@@ -56,6 +58,7 @@ class Window(LspServer):
         self._set_up_backend(config)
 
     def _set_up_backend(self, config: Config) -> None:
+        self._state = State("starting", "starting")
         self.backend = self._backend(config)
         self.backend.on_state = self._on_state
         self.keystrokes = Keystrokes(self.backend, config, self.feedback, self.session.document)
@@ -65,7 +68,7 @@ class Window(LspServer):
         try:
             return create(config)
         except (ConfigError, BackendError) as wrong:
-            self.tell(str(wrong))
+            self._warn(None, str(wrong), OPEN_SETTINGS)
             return create(Config())
 
     @property
@@ -74,6 +77,7 @@ class Window(LspServer):
 
     def start(self, params: types.InitializeParams) -> None:
         """Configure from what the client sent, or without it where it cannot be used."""
+        self._shows_status = shows_status(params)
         self._editor = self._initial = settings_of(params.initialization_options)
         config = self._load()
         self.feedback = Feedback(statistics_path() if config.statistics else None)
@@ -90,6 +94,13 @@ class Window(LspServer):
     def configure(self, settings: Mapping[str, Any]) -> None:
         """Other settings from the editor."""
         self._editor = {**self._initial, **settings}
+        self.control.choose(None)
+        self.apply()
+        self.show_status()
+
+    def choose_model(self, model: str) -> None:
+        """Until the settings change."""
+        self.control.choose(model)
         self.apply()
 
     def apply(self) -> None:
@@ -101,25 +112,29 @@ class Window(LspServer):
         try:
             self.session.reconfigure(config)
         except ConfigError as wrong:
-            self.tell(str(wrong))
+            self._warn(None, str(wrong), OPEN_SETTINGS)
         self._set_up_backend(config)
         self.follow()
         self.show_status()
 
     def _load(self) -> Config:
         """The settings; without the editor's where those cannot be used, and the defaults where the user's cannot."""
+        self._warnings.pop(None, None)
         for editor in (self._editor, {}):
             try:
                 return self.control.applied(load(editor))
             except ConfigError as wrong:
-                self.tell(str(wrong))
+                self._warn(None, str(wrong), OPEN_SETTINGS)
         return self.control.applied(Config())
 
     def add_folder(self, root: Path) -> Folder | None:
+        self._warnings.pop(root, None)
+        if root.exists() and not os.access(root, os.R_OK | os.X_OK):
+            self._warn(root, f"{root} may not be read: nothing is known of its files; let yourself read it", TRY_AGAIN)
         try:
             return self.session.add_folder(root)
         except ConfigError as wrong:
-            self.tell(f"{wrong}; nothing is completed in {root.name} until it is mended")
+            self._warn(root, f"{wrong}; nothing is completed in {root.name} until it is mended", TRY_AGAIN)
             return None
 
     def background(self, work: Coroutine[Any, Any, None]) -> None:
@@ -127,9 +142,14 @@ class Window(LspServer):
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def _warn(self, about: Path | None, message: str, action: Action) -> None:
+        self._warnings[about] = Status("Warning", message, action=action)
+        self.tell(message)
+
     def tell(self, message: str) -> None:
-        """Show a message once."""
-        if message not in self._told:
+        """Show a message once, unless the editor shows the status, and it says so."""
+        said = {status.message for status in self._warnings.values()} | {self._state.text}
+        if message not in self._told and not (self._shows_status and message in said):
             self._told.add(message)
             shown = types.ShowMessageParams(types.MessageType.Warning, f"sc2lsp: {message}")
             asyncio.get_running_loop().call_soon(self.window_show_message, shown)
@@ -141,11 +161,11 @@ class Window(LspServer):
     @property
     def status(self) -> Status:
         """Of the document that was worked in last."""
-        config = self.session.config
-        why_off = None if config.enabled else "completion is turned off"
-        if why_off is None and self.focused is not None and self.session.document(self.focused) is not None:
+        why_off = None
+        if self.focused is not None and self.session.document(self.focused) is not None:
             why_off = self.session.why_off(self.focused)
-        return status_of(self._state, why_off, self.control.paused_seconds)
+        warning = next(iter(self._warnings.values()), None)
+        return status_of(self.session.config, self._state, warning, why_off, self.control.paused_seconds)
 
     def show_status(self) -> None:
         status = self.status
@@ -223,7 +243,7 @@ class Window(LspServer):
             )
 
     async def restart(self) -> None:
-        """Another connection, to a new runtime where it is a local one."""
+        """Another connection, to a new runtime where it is a local one; what could not be read is read again."""
         config = self.session.config
         self._put_down()
         try:
@@ -232,8 +252,11 @@ class Window(LspServer):
                     await daemon.stop(runtime)
         except daemon.DaemonError as failure:
             self.tell(str(failure))
+        for root in [root for root in self._warnings if root is not None]:
+            self.add_folder(root)
         self._set_up_backend(config)
         self.follow()
+        self.show_status()
 
     def _put_down(self) -> None:
         self.indexing.close()

@@ -1,5 +1,6 @@
 """A window's switches over settings, and what the status says of them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,10 +8,13 @@ import pytest
 from sc2lsp.backend import State
 from sc2lsp.config import Config
 from sc2lsp.control import Control, file_pattern
-from sc2lsp.status import Status, status_of
+from sc2lsp.status import BUILT_IN, OPEN_SETTINGS, RESUME, TRY_AGAIN, TURN_ON, Status, status_of
 from sc2lsp.switches import why_off
 
 READY = State("ready", "embedded")
+DOWN = State("error", "no answer", "start it")
+DOWN_ELSEWHERE = Status("Error", "no answer", "start it", action=TRY_AGAIN)
+PAUSED, RUN, INFINITE = "completion is paused {}", "run the command sc2lsp.resume", float("inf")
 
 
 @pytest.mark.parametrize(
@@ -61,29 +65,51 @@ def test_a_pause_ends_by_itself() -> None:
     assert control.paused_seconds is None
 
 
+WRONG = Status("Warning", "no such setting", action=OPEN_SETTINGS)
+MINE = Config(model="mine")
+
+
 @pytest.mark.parametrize(
-    ("state", "why", "paused", "expected"),
+    ("config", "state", "warning", "why", "paused", "expected"),
     [
-        (READY, None, None, Status("Normal", "embedded")),
-        (State("starting", "loading"), None, None, Status("Normal", "loading", busy=True)),
-        (State("error", "no answer", "start it"), None, None, Status("Error", "no answer", "start it")),
-        (READY, "off here", None, Status("Inactive", "off here")),
-        (State("error", "no answer"), "off here", 60.0, Status("Inactive", "off here")),  # nobody misses it
+        (Config(), READY, None, None, None, Status("Normal", "embedded")),
+        (Config(), State("starting", "loading"), None, None, None, Status("Normal", "loading", busy=True)),
+        (Config(), DOWN, None, None, None, Status("Error", "no answer", "start it", action=TRY_AGAIN)),
+        (MINE, DOWN, None, None, None, Status("Error", "no answer", "start it", action=BUILT_IN)),
+        (replace(MINE, endpoint="tcp://x:1"), DOWN, None, None, None, DOWN_ELSEWHERE),
+        (Config(), READY, None, "off here", None, Status("Inactive", "off here")),
+        (Config(), DOWN, None, "off here", None, Status("Inactive", "off here")),  # nobody misses it
+        (Config(), READY, WRONG, "off here", None, WRONG),
+        (Config(), READY, None, None, 60.0, Status("Inactive", PAUSED.format("for 1 min more"), RUN, action=RESUME)),
         (
+            Config(),
             READY,
+            WRONG,
             None,
-            60.0,
-            Status("Inactive", "completion is paused for 1 min more", "run the command sc2lsp.resume"),
+            INFINITE,
+            Status("Inactive", PAUSED.format("until resumed"), RUN, action=RESUME),
         ),
         (
-            READY,
+            Config(enabled=False),
+            DOWN,
+            WRONG,
             None,
-            float("inf"),
-            Status("Inactive", "completion is paused until resumed", "run the command sc2lsp.resume"),
+            60.0,
+            Status("Inactive", "completion is turned off", action=TURN_ON),
         ),
     ],
 )
 def test_the_status_says_what_matters_most(
-    state: State, why: str | None, paused: float | None, expected: Status
+    config: Config, state: State, warning: Status | None, why: str | None, paused: float | None, expected: Status
 ) -> None:
-    assert status_of(state, why, paused) == expected
+    assert status_of(config, state, warning, why, paused) == expected
+
+
+def test_a_chosen_model_goes_with_what_it_was_chosen_over() -> None:
+    control, elsewhere = Control(), Config(backend="ollama", endpoint="http://x", model="a", draft_model="b")
+    control.choose("other")
+    assert control.applied(elsewhere) == replace(elsewhere, model="other", draft_model="")
+    control.choose("embedded")
+    assert control.applied(elsewhere) == Config()
+    control.choose(None)
+    assert control.applied(elsewhere) == elsewhere

@@ -1,10 +1,14 @@
 """What an editor can do with standard messages alone: switches, status, explanations, notebooks, unsaved documents."""
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from sc2lsp.server import create_server
+from sc2lsp.status import TRY_AGAIN
 
 from .editor import Editor, ResponseError, editor
 
@@ -87,6 +91,54 @@ async def test_a_bad_setting_is_told_and_changes_nothing(shelf: Path) -> None:
         window.notify("workspace/didChangeConfiguration", {"settings": {"sc2lsp": {"budget": "much"}}})
         assert await texts(window, path)
         assert any("budget" in params["message"] for params in window.said("window/showMessage"))
+
+
+async def test_an_editor_that_shows_the_status_gets_no_messages_beside_it(shelf: Path, tmp_path: Path) -> None:
+    path, folder = store(shelf), str(tmp_path / "none")
+    async with editor() as window:
+        capabilities = {"experimental": {"sc2lsp": {"status": True}}}
+        await window.initialize(shelf, capabilities=capabilities)
+        window.open(path)
+        assert await texts(window, path)
+        for settings, kind, action in (
+            ({"budget": "much"}, "Warning", "sc2lsp.openSettings"),
+            ({"model": folder}, "Error", "sc2lsp.model"),
+        ):
+            window.notify("workspace/didChangeConfiguration", {"settings": {"sc2lsp": settings}})
+            await texts(window, path)
+            status = await command(window, "status")
+            assert (status["kind"], status["action"]["command"]) == (kind, action)
+            assert status in window.said(STATUS)
+        assert (await command(window, "model", *status["action"]["arguments"]))["kind"] == "Normal"
+        assert await texts(window, path)
+        assert not window.said("window/showMessage")
+
+
+async def test_a_folder_that_may_not_be_read_is_told(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    window, told = create_server(), list[str]()
+    monkeypatch.setattr(window, "tell", told.append)
+    monkeypatch.setattr(os, "access", lambda path, mode: path != shelf)  # root, who may run this, may read everything
+    window.add_folder(shelf)
+    assert (window.status.kind, window.status.action) == ("Warning", TRY_AGAIN)
+    assert [str(shelf) in message for message in told] == [True]
+    monkeypatch.undo()
+    window.add_folder(shelf)
+    assert window.status.kind == "Normal"
+    await window.close()
+
+
+async def test_context_of_the_file_alone(shelf: Path) -> None:
+    path = store(shelf)
+    async with editor() as window:
+        await window.initialize(shelf)
+        window.open(path)
+        await asyncio.sleep(1.0)  # indexed
+        snippets = {}
+        for context in ("workspace", "file", "workspace"):
+            window.notify("workspace/didChangeConfiguration", {"settings": {"context": context}})
+            await window.complete(path, LINE, CHARACTER)
+            snippets[context] = (await command(window, "explain"))["model"]["prompt"]["snippets"]
+        assert snippets["workspace"] and not snippets["file"]
 
 
 async def test_why_a_suggestion_is_what_it_is(shelf: Path) -> None:
@@ -206,8 +258,10 @@ async def test_what_clients_of_other_servers_tell(shelf: Path) -> None:
         (item, *_) = await window.complete(path, LINE, CHARACTER)
         window.notify("textDocument/didShowCompletion", {"item": item})
         window.notify("textDocument/didPartiallyAcceptCompletion", {"item": item, "acceptedLength": 3})
+        params = {"item": item, "acceptedLength": 5, "unit": "word"}
+        window.notify("textDocument/didPartiallyAcceptCompletion", params)
         window.notify("textDocument/didFocus", {"textDocument": {"uri": path.as_uri()}})
-        for malformed in ({}, {"item": 1}, {"item": {"command": None}, "acceptedLength": "x"}):
+        for malformed in ({}, [], {"item": 1}, {"item": {"command": None}, "acceptedLength": "x"}):
             window.notify("textDocument/didPartiallyAcceptCompletion", malformed)
         await command(window, "accepted", *item["command"]["arguments"])
         after = before
@@ -217,6 +271,7 @@ async def test_what_clients_of_other_servers_tell(shelf: Path) -> None:
             if after["accepted"] > before["accepted"]:
                 break
         assert after["accepted"] == before["accepted"] + 1
+        assert after["by_word"] == before["by_word"] + 1
         assert after["characters_accepted"] == before["characters_accepted"] + len(item["insertText"])
 
 
