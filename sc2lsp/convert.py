@@ -1,6 +1,7 @@
 """Between the protocol's types and ours. Lines count from 0 in both; characters are in code units of an encoding."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -40,13 +41,16 @@ def settings_of(value: Any, section: str | None = None) -> Mapping[str, Any]:
     return {name: setting for name, setting in settings.items() if setting is not None and name != "access_token"}
 
 
-def shows_status(params: types.InitializeParams) -> bool:
-    """Whether the editor says that it shows, by itself, what `$/sc2lsp/status` says: `experimental.sc2lsp.status`."""
+def says(params: types.InitializeParams, name: str) -> Any:
+    """What an editor says of itself in `capabilities.experimental.sc2lsp`; None where it does not.
+
+    `status` true: it shows what `$/sc2lsp/status` says. `replaces` false: it only inserts, and keeps what follows.
+    """
     experimental: Any = params.capabilities.experimental
     try:
-        return experimental["sc2lsp"]["status"] is True
+        return experimental["sc2lsp"][name]
     except (LookupError, TypeError):
-        return False
+        return None
 
 
 def position_of(position: types.Position) -> Position:
@@ -60,17 +64,27 @@ def edit_of(change: types.TextDocumentContentChangeEvent) -> Edit:
 
 
 def items_of(
-    suggestion: Suggestion, ask: Ask, out_of: Callable[[int], types.Position]
+    suggestion: Suggestion, ask: Ask, out_of: Callable[[int], types.Position], replaces: bool = True
 ) -> list[types.InlineCompletionItem]:
     """Each with a command that tells us when it is taken; `out_of` has the position of a code point."""
+    completions = list(enumerate(suggestion.completions))
+    if not replaces:
+        cut = [(number, insertable(completion, ask.document.text)) for number, completion in completions]
+        completions = [(number, completion) for number, completion in cut if completion is not None]
     return [
         types.InlineCompletionItem(
             insert_text=completion.text if ask.selected is None else ask.selected.text + completion.text,
             range=types.Range(*map(out_of, _replaced(completion, ask))),
             command=types.Command(title="accepted", command=ACCEPTED, arguments=[suggestion.id, number]),
         )
-        for number, completion in enumerate(suggestion.completions)
+        for number, completion in completions
     ]
+
+
+def insertable(completion: Completion, text: str) -> Completion | None:
+    """What of a completion stands before the text that it takes the place of; None where nothing does."""
+    place = completion.text.rfind(text[completion.start : completion.end])
+    return replace(completion, text=completion.text[:place], end=completion.start) if place > 0 else None
 
 
 def _replaced(completion: Completion, ask: Ask) -> tuple[int, int]:

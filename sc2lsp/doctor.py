@@ -19,7 +19,7 @@ from sc2lsp.extras import require
 from sc2lsp.headless import InputError
 from sc2lsp.runtime.locate import model_folder
 
-NEOVIM = (0, 12)  # the first with vim.lsp.inline_completion
+NEOVIM = (0, 10)  # the first that our plugin knows
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +110,7 @@ def _editors() -> Iterator[Finding]:
     if shutil.which("nvim"):
         match = re.match(r"NVIM v(\d+)\.(\d+)", _output("nvim", "--version"))
         found = (int(match[1]), int(match[2])) if match else (0, 0)
-        advice = (
-            "" if found >= NEOVIM else f"update to {NEOVIM[0]}.{NEOVIM[1]} or later: inline completion is new there"
-        )
+        advice = "" if found >= NEOVIM else f"the plugin wants {NEOVIM[0]}.{NEOVIM[1]} or later: update Neovim"
         yield Finding("neovim", "warn" if advice else "ok", f"{found[0]}.{found[1]}", advice)
     if shutil.which("code"):
         yield Finding("vs code", "ok", _output("code", "--version").partition("\n")[0])

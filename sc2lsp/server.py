@@ -116,8 +116,11 @@ def _suggestions(window: Window) -> None:
         suggestion = await window.suggest(spot.path, ask)
         if suggestion is None:
             return None
-        items = items_of(suggestion, ask, lambda offset: spot.out_of(ask.document.position(offset, window.encoding)))
-        return types.InlineCompletionList(items)
+
+        def out_of(offset: int) -> types.Position:
+            return spot.out_of(ask.document.position(offset, window.encoding))
+
+        return types.InlineCompletionList(items_of(suggestion, ask, out_of, window.replaces))
 
     @window.feature(SHOWN)
     def did_show(_: Any) -> None:

@@ -16,7 +16,7 @@ from sc2lsp.config import Config, ConfigError, load
 from sc2lsp.context.document import Edit, Encoding
 from sc2lsp.context.languages import language_of
 from sc2lsp.control import Control, file_pattern
-from sc2lsp.convert import roots_of, settings_of, shows_status
+from sc2lsp.convert import roots_of, says, settings_of
 from sc2lsp.desk import Ask, Suggestion
 from sc2lsp.feedback import Feedback, statistics_path
 from sc2lsp.indexing import Indexing
@@ -46,6 +46,7 @@ class Window(LspServer):
         self.watchdog: asyncio.Task[None] | None = None  # outlives `close`: an editor may die before its `exit`
         self._told: set[str] = set()
         self._shows_status = False  # the editor does, by itself
+        self.replaces = True  # the editor, what follows the cursor
         self._warnings: dict[Path | None, Status] = {}  # what cannot be used: folders, and of the settings at None
         self._known_status: Status | None = None  # as the editor knows it
         self.focused: Path | None = None  # the document that was worked in last
@@ -77,7 +78,8 @@ class Window(LspServer):
 
     def start(self, params: types.InitializeParams) -> None:
         """Configure from what the client sent, or without it where it cannot be used."""
-        self._shows_status = shows_status(params)
+        self._shows_status = says(params, "status") is True
+        self.replaces = says(params, "replaces") is not False
         self._editor = self._initial = settings_of(params.initialization_options)
         config = self._load()
         self.feedback = Feedback(statistics_path() if config.statistics else None)
