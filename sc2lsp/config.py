@@ -66,6 +66,18 @@ class Config:
 # What a workspace's own file may name; everything else belongs to the user alone.
 TIGHTENING = frozenset({"enabled", "exclude", "budget", "context", "languages_off", "files_off", "comments"})
 
+# What only concerns which answers are asked for and shown, not who answers.
+ASKING = frozenset(
+    {"enabled", "languages_off", "folders_off", "files_off", "comments", "max_wait", "min_confidence"}
+    | {"continuation", "context", "order", "temperature"}
+)
+
+
+def differ_in_asking_only(one: Config, other: Config) -> bool:
+    """Whether a change from one to the other leaves the backend as it is."""
+    names = asdict(one).keys() - ASKING
+    return all(getattr(one, name) == getattr(other, name) for name in names)
+
 
 def load(
     editor: Mapping[str, Any] | None = None,

@@ -12,7 +12,7 @@ from pygls.exceptions import JsonRpcInvalidParams
 
 from sc2lsp import __version__, daemon
 from sc2lsp.backend import Backend, BackendError, State, absolute_model, create, runs_here
-from sc2lsp.config import Config, ConfigError, load
+from sc2lsp.config import Config, ConfigError, differ_in_asking_only, load
 from sc2lsp.context.document import Edit, Encoding
 from sc2lsp.context.languages import language_of
 from sc2lsp.control import Control, file_pattern
@@ -62,6 +62,9 @@ class Window(LspServer):
         self._state = State("starting", "starting")
         self.backend = self._backend(config)
         self.backend.on_state = self._on_state
+        self._set_up_work(config)
+
+    def _set_up_work(self, config: Config) -> None:
         self.keystrokes = Keystrokes(self.backend, config, self.feedback, self.session.document)
         self.indexing = Indexing(self.session, self.backend, lambda title: Progress(self, title))
 
@@ -90,6 +93,9 @@ class Window(LspServer):
     def follow(self) -> None:
         """Have the runtime ready before the first keystroke asks for it, and the folders indexed."""
         self.background(self._load_model())
+        self._follow_folders()
+
+    def _follow_folders(self) -> None:
         for folder in self.session.folders.values():
             self.indexing.follow(folder)
 
@@ -107,16 +113,23 @@ class Window(LspServer):
 
     def apply(self) -> None:
         """Let what is set and switched hold from the next message on."""
-        config = self._load()
-        if config == self.session.config:
+        was_wrong = None in self._warnings  # then the backend is another than was asked for
+        config, last = self._load(), self.session.config
+        if config == last and not was_wrong:
             return
+        keeps_backend = differ_in_asking_only(config, last) and not was_wrong
         self._put_down()
         try:
             self.session.reconfigure(config)
         except ConfigError as wrong:
             self._warn(None, str(wrong), OPEN_SETTINGS)
-        self._set_up_backend(config)
-        self.follow()
+        if keeps_backend:
+            self._set_up_work(config)
+        else:
+            self.background(self.backend.close())
+            self._set_up_backend(config)
+            self.background(self._load_model())
+        self._follow_folders()
         self.show_status()
 
     def _load(self) -> Config:
@@ -248,6 +261,7 @@ class Window(LspServer):
         """Another connection, to a new runtime where it is a local one; what could not be read is read again."""
         config = self.session.config
         self._put_down()
+        self.background(self.backend.close())
         try:
             for runtime in await daemon.running() if runs_here(config) else ():
                 if runtime.endpoint == daemon.endpoint(absolute_model(config.model)):
@@ -263,12 +277,10 @@ class Window(LspServer):
     def _put_down(self) -> None:
         self.indexing.close()
         self.keystrokes.close()
-        self.background(self.backend.close())
 
     async def close(self) -> None:
         """The end of everything that works for this window."""
-        self.indexing.close()
-        self.keystrokes.close()
+        self._put_down()
         for task in self._tasks:
             task.cancel()
         await self.backend.close()

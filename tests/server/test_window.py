@@ -36,6 +36,7 @@ async def test_switches_of_a_window(shelf: Path) -> None:
         await window.initialize(shelf)
         window.open(path)
         assert await texts(window, path)
+        starts = [status["busy"] for status in window.said(STATUS)].count(True)
         for scope in ("all", "language", "folder", "file"):
             off = await command(window, "toggle", scope, path.as_uri())
             assert (off["kind"], bool(off["message"])) == ("Inactive", True), scope
@@ -54,6 +55,7 @@ async def test_switches_of_a_window(shelf: Path) -> None:
         assert wrong.value.code == -32602
         told = [status["kind"] for status in window.said(STATUS)]
         assert told.count("Inactive") == 5
+        assert [status["busy"] for status in window.said(STATUS)].count(True) == starts, "nothing was started anew"
         assert await window.shutdown() == 0
 
 
