@@ -147,7 +147,7 @@ def test_a_missing_server_is_told_once(version: str, home: Home, file: Path) -> 
         editor.command("checkhealth sc2lsp")
         editor.eventually(lambda: "No buffer has the server" in editor.text, "the report")
         assert "ERROR There is no program /nowhere/sc2lsp" in editor.text
-        assert "pip install" in editor.text
+        assert "make install" in editor.text
 
 
 def test_a_crashing_server_is_told_once(version: str, home: Home, file: Path) -> None:
