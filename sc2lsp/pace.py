@@ -45,18 +45,17 @@ class Pace:
         return statistics.median(self._answers)
 
     def wait(self, now: float) -> float:
-        """How long a request made now waits, at most."""
+        """How long a request made now waits, at most. What has passed since the key, in the editor, is lost either way."""
         since = 0.0 if self._last_key is None else now - self._last_key
         gaps = [gap for gap in self._gaps if gap > since]
         if not gaps or not self._max_wait:
             return 0.0
         waits = (gap * MARGIN + SLACK - since for gap in gaps if gap < PAUSE)
-        return min(
-            (0.0, *(wait for wait in waits if wait <= self._max_wait)), key=lambda wait: self._cost(gaps, since + wait)
-        )
+        possible = (0.0, *(wait for wait in waits if wait <= self._max_wait))
+        return min(possible, key=lambda wait: self._cost([gap - since for gap in gaps], wait))
 
     def _cost(self, gaps: list[float], after: float) -> float:
-        """Expected seconds lost by asking `after` a key, if no other has come until then."""
+        """Expected seconds lost by asking `after` now, if no key has come until then; one comes after a gap."""
         latency = self.latency
         wasted = sum(min(gap - after, latency) for gap in gaps if after < gap <= after + latency)
         waited = sum(after for gap in gaps if gap > after + latency)
