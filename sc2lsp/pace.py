@@ -45,7 +45,7 @@ class Pace:
         return statistics.median(self._answers)
 
     def wait(self, now: float) -> float:
-        """How long a request made now waits, at most. What has passed since the key, in the editor, is lost either way."""
+        """How long a request made now waits, at most. What has passed since the key is lost either way."""
         since = 0.0 if self._last_key is None else now - self._last_key
         gaps = [gap for gap in self._gaps if gap > since]
         if not gaps or not self._max_wait:

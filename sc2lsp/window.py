@@ -144,12 +144,14 @@ class Window(LspServer):
 
     def add_folder(self, root: Path) -> Folder | None:
         self._warnings.pop(root, None)
-        if root.exists() and not os.access(root, os.R_OK | os.X_OK):
+        is_unreadable = root.exists() and not os.access(root, os.R_OK | os.X_OK)
+        if is_unreadable:
             self._warn(root, f"{root} may not be read: nothing is known of its files; let yourself read it", TRY_AGAIN)
         try:
             return self.session.add_folder(root)
         except ConfigError as wrong:
-            self._warn(root, f"{wrong}; nothing is completed in {root.name} until it is mended", TRY_AGAIN)
+            if not is_unreadable:
+                self._warn(root, f"{wrong}; nothing is completed in {root.name} until it is mended", TRY_AGAIN)
             return None
 
     def background(self, work: Coroutine[Any, Any, None]) -> None:

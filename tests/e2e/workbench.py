@@ -16,6 +16,7 @@ START_MS = 90_000.0
 SOON_MS = 15_000.0
 LOOK_MS = 100.0
 NOTHING_MS = 2_000.0
+REST_MS = 500.0  # until what is faded in has been
 STILL = 3  # looks in a row that see the same
 NOTICES = r"""() => [...document.querySelectorAll('.notification-toast')].map(toast => [
     toast.querySelector('.notification-list-item-message').textContent,
@@ -82,9 +83,9 @@ class Workbench:
         self.row(title).click()
 
     def choose(self, label: str) -> None:
-        """A row of the quick pick that is open; keys go to the editor again."""
+        """A row of the quick pick that is open."""
         self.row(label).click()
-        self.press("Control+1")
+        self.page.locator(".quick-input-widget").wait_for(state="hidden")
 
     def choose_file(self, file: Path) -> None:
         """In the dialogue that asks for one."""
@@ -166,6 +167,7 @@ class Workbench:
         return self.page.locator(".notification-toast").filter(has_text=part)
 
     def picture(self, file: Path) -> None:
+        self.page.wait_for_timeout(REST_MS)
         self.page.screenshot(path=file)
 
 

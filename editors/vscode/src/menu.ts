@@ -13,7 +13,7 @@ interface Item extends vscode.QuickPickItem {
 /** What can be done now. `uri` is of the document that is worked in, `language` its language's name. */
 export function menuItems(status: Status, isRunning: boolean, document: vscode.TextDocument | undefined): Item[] {
   const mend = status.action ? [item(`$(wrench) ${status.action.title}`, status.action, status.fix)] : [];
-  const rest = isRunning ? [...switches(document), ...views()] : [];
+  const rest = isRunning ? [...switches(status, document), ...views()] : [];
   return [...mend, ...rest, ...always()];
 }
 
@@ -23,10 +23,12 @@ export async function showMenu(items: readonly Item[], status: Status): Promise<
     placeHolder: status.message,
     matchOnDescription: true,
   });
+  // Else the status bar item keeps the keys.
+  await vscode.commands.executeCommand("workbench.action.focusActiveEditorGroup");
   return chosen?.action;
 }
 
-function switches(document: vscode.TextDocument | undefined): Item[] {
+function switches(status: Status, document: vscode.TextDocument | undefined): Item[] {
   const uri = document?.uri.toString();
   const here = (scope: string, what: string): Item =>
     item(`$(circle-slash) Off or on for ${what}`, { title: "", command: "sc2lsp.toggle", arguments: [scope, uri] });
@@ -35,9 +37,11 @@ function switches(document: vscode.TextDocument | undefined): Item[] {
     here("file", "this file"),
     here("folder", "this workspace folder"),
   ];
+  const off = item("$(circle-slash) Turn off", { title: "", command: "sc2lsp.toggle", arguments: ["all"] });
+  const isOff = status.action?.command === off.action?.command; // then it offers to turn it on
   return [
     separator("in this window"),
-    item("$(circle-slash) Off or on", { title: "", command: "sc2lsp.toggle", arguments: ["all"] }),
+    ...(isOff ? [] : [off]),
     ...(document === undefined ? [] : places),
     item("$(debug-pause) Pause for 10 minutes", { title: "", command: "sc2lsp.pause", arguments: [10] }),
   ];

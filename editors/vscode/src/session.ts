@@ -6,6 +6,7 @@
 
 import * as vscode from "vscode";
 
+import { CatchUp } from "./catch-up.ts";
 import { TOKEN } from "./choose.ts";
 import { Connection } from "./client.ts";
 import { install, isInterrupted, placeOf, type Place } from "./install.ts";
@@ -36,6 +37,7 @@ const CANCELLED = new Trouble({
 /** Which server runs, and the one way to it. Mutated by its methods only, one change after another. */
 export class Session implements vscode.Disposable {
   readonly answers = new Answers();
+  readonly #catchUp = new CatchUp();
   readonly #context: vscode.ExtensionContext;
   readonly #log: Log;
   readonly #status: StatusBar;
@@ -125,6 +127,7 @@ export class Session implements vscode.Disposable {
 
   dispose(): void {
     this.answers.dispose();
+    this.#catchUp.dispose();
     clearTimeout(this.#settling);
     void this.#inTurn(() => this.#stop());
   }
@@ -143,7 +146,10 @@ export class Session implements vscode.Disposable {
     this.#initial = await this.#settings();
     this.#connection = new Connection(command, this.#initial, {
       log: this.#log,
-      onStatus: (status) => this.#status.set(status),
+      onStatus: (status) => {
+        this.#status.set(status);
+        this.#catchUp.follow(status);
+      },
       middleware: {
         provideInlineCompletionItems: async (document, position, context, token, next) => {
           const answer = await next(document, position, context, token);
