@@ -51,7 +51,7 @@ check: lint types test
 ARGS ?=
 e2e: $(READY) vsix
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[e2e]'
-	$(BIN)/pytest -m e2e --capture=sys tests/e2e $(ARGS)
+	$(BIN)/pytest --capture=sys tests/e2e $(ARGS)
 
 # The extension for VS Code with the server in it: editors/vscode/sc2lsp.vsix. Node comes with the developers' packages.
 vsix: $(READY)
