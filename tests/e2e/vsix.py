@@ -1,4 +1,4 @@
-"""The VS Code extension as users install it, with the server in it, built from this checkout."""
+"""The VS Code extension as users install it, with the server in it, built and tested from this checkout."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,7 +28,7 @@ def build() -> Path:
         if not marker.exists() or marker.stat().st_mtime < lock.stat().st_mtime:
             say("npm ci for the VS Code extension")
             run(["npm", "ci", "--no-fund", "--no-audit"], BUILD_SECONDS, environment, FOLDER)
-        for step in ("server", "package"):
+        for step in ("test", "server", "package"):
             _make(step, environment)
     return FOLDER / "sc2lsp.vsix"
 

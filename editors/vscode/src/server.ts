@@ -70,7 +70,7 @@ async function missing(place: Place): Promise<Status> {
     return {
       kind: "Warning",
       message: `There is no sc2lsp ${place.version} on PATH, and this build of the extension carries none.`,
-      fix: "Install it with pip, or say where it is.",
+      fix: "Build the extension with `make vsix`, which puts one in, or say where the program is.",
       action: CHOOSE,
     };
   }
