@@ -56,8 +56,9 @@ def test_switched_off_and_on(editor: Neovim, file: Path) -> None:
     assert editor.lua("return require('sc2lsp.inline').current() == nil")
     editor.command("Sc2lsp toggle")
     editor.eventually(lambda: "[sc2lsp]" in editor.screen, "on again")
-    editor.type("s")
+    editor.type("<BS>")
     editor.wait_for_ghost()
+    assert "stack traceback" not in editor.messages
 
 
 def test_paused_and_resumed(editor: Neovim, file: Path) -> None:

@@ -21,7 +21,7 @@ from .codeserver import CodeServer, serving
 from .home import SERVER, Home, home, new_home
 from .tools import ToolMissing, say
 from .vsix import extension
-from .workbench import Workbench, workbench
+from .workbench import REPEATED, Workbench, workbench
 
 __all__ = ["browser", "extension", "home"]
 pytestmark = pytest.mark.timeout(1200)  # seconds; a server is installed from nothing
@@ -32,12 +32,6 @@ INSTALL_MS = 900_000.0
 CANARY = "heliotrope_xylophone_4711"  # in a document, and nowhere else
 WELL = "sc2lsp: embedded"
 CLOSED = "http://127.0.0.1:9"  # nothing answers there
-TEXT = """def area(width: float, height: float) -> float:
-    return width * height
-
-
-def volume(width: float, height: float, depth: float) -> float:
-    return """
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +54,10 @@ class Desk:
         """Things are said to be well, and there is ghost text in a new file."""
         expect(self.window.status_item()).to_have_attribute("aria-label", WELL, timeout=within)
         file = self.home.workspace / name
-        file.write_text(TEXT, "utf-8")
+        file.write_text(REPEATED, "utf-8")
         self.window.open(file)
-        self.window.go(6, 12)
-        self.window.type("ar")
+        self.window.go(REPEATED.count("\n") + 1, 12)
+        self.window.type("pri")
         self.window.ghost(within)
         self.window.press("Tab")  # half a word in one file would be copied into the next one
         self.window.save()

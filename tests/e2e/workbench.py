@@ -14,9 +14,18 @@ from .frames import Shown, look
 
 START_MS = 90_000.0
 SOON_MS = 15_000.0
+# What follows stands three times in it: it is suggested whatever else is in the workspace.
+REPEATED = (
+    "".join(
+        f"def {name}(price: int, quantity: int, postage: int) -> int:\n    return price * quantity + postage\n\n\n"
+        for name in ("book", "letter", "parcel")
+    )
+    + "def crate(price: int, quantity: int, postage: int) -> int:\n    return "
+)
 LOOK_MS = 100.0
 NOTHING_MS = 2_000.0
 REST_MS = 500.0  # until what is faded in has been
+DIALOGUE_TRIES = 10
 STILL = 3  # looks in a row that see the same
 NOTICES = r"""() => [...document.querySelectorAll('.notification-toast')].map(toast => [
     toast.querySelector('.notification-list-item-message').textContent,
@@ -89,10 +98,16 @@ class Workbench:
 
     def choose_file(self, file: Path) -> None:
         """In the dialogue that asks for one."""
-        field = self.page.locator(".quick-input-widget input")
-        field.wait_for()
-        field.fill(str(file))
-        self.page.locator(".quick-input-action .monaco-button, .quick-input-widget .monaco-text-button").first.click()
+        widget = self.page.locator(".quick-input-widget")
+        widget.locator("input").wait_for()
+        for _ in range(DIALOGUE_TRIES):  # it looks at the path by and by, and takes no answer before
+            widget.locator("input").fill(str(file))
+            self.page.wait_for_timeout(REST_MS)
+            widget.locator(".quick-input-action .monaco-button, .monaco-text-button").first.click()
+            self.page.wait_for_timeout(REST_MS)
+            if not widget.is_visible():
+                return
+        raise AssertionError(f"the dialogue does not take {file}")
 
     def row(self, text: str) -> Locator:
         """Of the quick pick that is open."""

@@ -28,9 +28,9 @@ local MARKS = { Normal = 'sc2lsp', Inactive = 'sc2lsp off', Warning = 'sc2lsp ?'
 ---@param status sc2lsp.Status
 ---@return string
 function M.in_words(status)
-  local parts = { status.message }
-  if status.action then
-    table.insert(parts, (':Sc2lsp fix runs "%s"'):format(status.action.title))
+  local parts, action = { status.message }, status.action
+  if action and action ~= vim.NIL then -- the answer to a command has its nulls
+    table.insert(parts, (':Sc2lsp fix runs "%s"'):format(action.title))
   elseif status.fix ~= '' then
     table.insert(parts, status.fix)
   end
