@@ -24,6 +24,11 @@ LOOK_SECONDS = 0.005  # between two looks
 COLUMNS, LINES = 100, 30
 T = TypeVar("T")
 
+TEXT = """
+local cursor = vim.api.nvim_win_get_cursor(0)
+return { cursor[1], cursor[2], vim.api.nvim_buf_get_lines(0, 0, -1, false) }
+"""
+
 GHOST = """
 local marks = {}
 for name, namespace in pairs(vim.api.nvim_get_namespaces()) do
@@ -152,8 +157,7 @@ class Neovim:
     @property
     def text(self) -> str:
         """What is in the buffer, with the cursor as $0."""
-        row, column = self.call("nvim_win_get_cursor", 0)
-        lines = self.call("nvim_buf_get_lines", 0, 0, -1, False)
+        row, column, lines = self.lua(TEXT)  # at one moment
         line = lines[row - 1].encode()
         lines[row - 1] = f"{line[:column].decode()}$0{line[column:].decode()}"
         return "\n".join(lines)

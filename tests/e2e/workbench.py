@@ -103,6 +103,8 @@ class Workbench:
         for _ in range(DIALOGUE_TRIES):  # it looks at the path by and by, and takes no answer before
             widget.locator("input").fill(str(file))
             self.page.wait_for_timeout(REST_MS)
+            if widget.locator("input").input_value() != str(file):
+                continue  # what it proposes by itself has come later
             widget.locator(".quick-input-action .monaco-button, .monaco-text-button").first.click()
             self.page.wait_for_timeout(REST_MS)
             if not widget.is_visible():
